@@ -1,0 +1,168 @@
+/** An account's state as one compact text, the row that a store keeps of it. */
+
+import type { AccountState, KeyBudget, OpenGrant, OpenHold, Pool, UsageRow } from './account.ts'
+import type { Microcredits } from './credits.ts'
+import type { Decimal } from './decimal.ts'
+
+/** Rises when the text changes shape; a text of another format is folded anew from the journal. */
+export const STATE_FORMAT = 1
+
+type Text = string
+type EncodedGrant = readonly [number, OpenGrant['source'], number, number, number | null, 0 | 1, Text, Text, OpenGrant['closed']]
+type EncodedPool = readonly [Text, readonly EncodedGrant[], Text, Text, Text, Text, Text, Text]
+type EncodedHold = readonly [number, Text, Text, number | null, number, number, OpenHold['policy'], readonly (readonly [number, Text])[]]
+type EncodedBudget = readonly [number, Text | null, KeyBudget['period'], Text, Text | null, number, number, number, Text]
+type EncodedUsage = readonly [Text, number | null, Text, number, Text, number, Text, readonly (readonly [Text, Text])[]]
+type EncodedState = readonly [
+  format: number,
+  number: number,
+  seq: number,
+  atMs: number,
+  status: AccountState['status'],
+  capturePolicy: AccountState['capturePolicy'],
+  pools: readonly EncodedPool[],
+  holds: readonly EncodedHold[],
+  budgets: readonly EncodedBudget[],
+  keys: number,
+  hourMs: number,
+  usage: readonly EncodedUsage[],
+  dueMs: number,
+]
+
+/** Writes a state. Equal states give equal texts. */
+export function encodeState(state: AccountState): string {
+  const { number, seq, atMs, status, capturePolicy, pools, holds, budgets, keys, hour, dueMs } = state
+  const encoded: EncodedState = [
+    STATE_FORMAT,
+    number,
+    seq,
+    atMs,
+    status,
+    capturePolicy,
+    pools.map(encodePool),
+    holds.map(encodeHold),
+    budgets.map(encodeBudget),
+    keys,
+    hour.startMs,
+    hour.rows.map(encodeUsage),
+    dueMs,
+  ]
+  return JSON.stringify(encoded)
+}
+
+/** Reads a state; undefined when it was written in another format. */
+export function decodeState(text: string): AccountState | undefined {
+  const encoded = JSON.parse(text) as EncodedState
+  if (encoded[0] !== STATE_FORMAT) return undefined
+  const [, number, seq, atMs, status, capturePolicy, pools, holds, budgets, keys, startMs, usage, dueMs] = encoded
+  const hour = { startMs, rows: usage.map(decodeUsage) }
+  return {
+    number,
+    seq,
+    atMs,
+    status,
+    capturePolicy,
+    pools: pools.map(decodePool),
+    holds: holds.map(decodeHold),
+    budgets: budgets.map(decodeBudget),
+    keys,
+    hour,
+    dueMs,
+  }
+}
+
+function units(text: string): Microcredits {
+  return BigInt(text) as Microcredits
+}
+
+function encodePool(pool: Pool): EncodedPool {
+  const { creditType, grants, debt, granted, charged, refunded, expired, voided } = pool
+  return [creditType, grants.map(encodeGrant), `${debt}`, `${granted}`, `${charged}`, `${refunded}`, `${expired}`, `${voided}`]
+}
+
+function decodePool([creditType, grants, debt, granted, charged, refunded, expired, voided]: EncodedPool): Pool {
+  return {
+    creditType,
+    grants: grants.map(decodeGrant),
+    debt: units(debt),
+    granted: units(granted),
+    charged: units(charged),
+    refunded: units(refunded),
+    expired: units(expired),
+    voided: units(voided),
+  }
+}
+
+function encodeGrant(grant: OpenGrant): EncodedGrant {
+  const { seq, source, priority, effectiveAtMs, expiresAtMs, paid, remaining, held, closed } = grant
+  return [seq, source, priority, effectiveAtMs, expiresAtMs, paid ? 1 : 0, `${remaining}`, `${held}`, closed]
+}
+
+function decodeGrant([seq, source, priority, effectiveAtMs, expiresAtMs, paid, remaining, held, closed]: EncodedGrant): OpenGrant {
+  return { seq, source, priority, effectiveAtMs, expiresAtMs, paid: paid === 1, remaining: units(remaining), held: units(held), closed }
+}
+
+function encodeHold({ seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, parts }: OpenHold): EncodedHold {
+  return [seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, parts.map(({ grant, held }) => [grant, `${held}`] as const)]
+}
+
+function decodeHold([seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, parts]: EncodedHold): OpenHold {
+  return {
+    seq,
+    creditType,
+    operation,
+    key,
+    createdAtMs,
+    expiresAtMs,
+    policy,
+    parts: parts.map(([grant, held]) => ({ grant, held: units(held) })),
+  }
+}
+
+function encodeBudget(budget: KeyBudget): EncodedBudget {
+  const { key, limit, period, timeZone, maxPerCharge, windowStartMs, windowEndMs, sinceSeq, spent } = budget
+  return [
+    key,
+    limit?.toString() ?? null,
+    period,
+    timeZone,
+    maxPerCharge?.toString() ?? null,
+    windowStartMs,
+    windowEndMs,
+    sinceSeq,
+    `${spent}`,
+  ]
+}
+
+function decodeBudget([key, limit, period, timeZone, maxPerCharge, windowStartMs, windowEndMs, sinceSeq, spent]: EncodedBudget): KeyBudget {
+  const amountOf = (text: string | null): Microcredits | null => (text === null ? null : units(text))
+  return {
+    key,
+    limit: amountOf(limit),
+    period,
+    timeZone,
+    maxPerCharge: amountOf(maxPerCharge),
+    windowStartMs,
+    windowEndMs,
+    sinceSeq,
+    spent: units(spent),
+  }
+}
+
+function encodeUsage({ operation, key, creditType, charges, credits, refunds, refunded, quantities }: UsageRow): EncodedUsage {
+  return [
+    operation,
+    key,
+    creditType,
+    charges,
+    `${credits}`,
+    refunds,
+    `${refunded}`,
+    Object.entries(quantities).map(([unit, sum]) => [unit, `${sum}`] as const),
+  ]
+}
+
+function decodeUsage([operation, key, creditType, charges, credits, refunds, refunded, quantities]: EncodedUsage): UsageRow {
+  const sums = Object.fromEntries(quantities.map(([unit, sum]) => [unit, BigInt(sum) as Decimal]))
+  return { operation, key, creditType, charges, credits: units(credits), refunds, refunded: units(refunded), quantities: sums }
+}

@@ -1,0 +1,173 @@
+/** What decisions about an account need to know, and nothing else: bounded, immutable, one value per account. */
+
+import type { Period } from './calendar.ts'
+import { FOREVER_MS } from './calendar.ts'
+import type { Microcredits } from './credits.ts'
+import type { Decimal } from './decimal.ts'
+
+/** Most grants that may be open at once; spent, expired and voided ones leave the state. */
+export const MAX_OPEN_GRANTS = 1_000
+/** Most holds that may be live at once. */
+export const MAX_OPEN_HOLDS = 1_000
+/** Most API keys that are not revoked. */
+export const MAX_KEYS = 1_000
+/** Most roll-up rows an account's open hour keeps in its state before they are written out early. */
+export const MAX_OPEN_USAGE_ROWS = 64
+
+/** Where credits come from. The source sets the default priority. */
+export type GrantSource = 'plan' | 'topup' | 'promo' | 'rollover' | 'refund' | 'adjustment'
+
+/** What a grant is, from when it is made to when it ends. */
+export interface GrantTerms {
+  /** Sequence of the journal record that made it. */
+  readonly seq: number
+  readonly source: GrantSource
+  /** Lower burns first. */
+  readonly priority: number
+  readonly effectiveAtMs: number
+  /** Null: never. */
+  readonly expiresAtMs: number | null
+  /** Whether money was paid for it: what was paid for burns last. */
+  readonly paid: boolean
+}
+
+/** A grant with something left, or something of it held. */
+export interface OpenGrant extends GrantTerms {
+  /** Includes what is held. */
+  readonly remaining: Microcredits
+  readonly held: Microcredits
+  /** Ended while holds still draw on it: what they release ends at once. */
+  readonly closed: 'expired' | 'voided' | null
+}
+
+/** All of an account's credits of one type. `granted = settled + charged − refunded + expired + voided`, always. */
+export interface Pool {
+  readonly creditType: string
+  /** In burn order. */
+  readonly grants: readonly OpenGrant[]
+  /** What the account owes: positive when captures went beyond every grant. */
+  readonly debt: Microcredits
+  readonly granted: Microcredits
+  readonly charged: Microcredits
+  readonly refunded: Microcredits
+  readonly expired: Microcredits
+  readonly voided: Microcredits
+}
+
+/** What happens when a capture is above its hold. */
+export type CapturePolicy = 'reject' | 'cap' | 'overdraft'
+
+/** A part of a hold, set aside on one grant. */
+export interface HoldPart {
+  readonly grant: number
+  readonly held: Microcredits
+}
+
+/** A live hold. */
+export interface OpenHold {
+  /** Sequence of the journal record that made it. */
+  readonly seq: number
+  readonly creditType: string
+  readonly operation: string
+  /** Sequence of the API key it counts against; null: none. */
+  readonly key: number | null
+  readonly createdAtMs: number
+  readonly expiresAtMs: number
+  readonly policy: CapturePolicy | null
+  /** In draw order; captures take from the front, releases from the back. */
+  readonly parts: readonly HoldPart[]
+}
+
+/** A limit on what one API key may spend. */
+export interface BudgetTerms {
+  /** Credits per period; null: unlimited, counted all the same. */
+  readonly limit: Microcredits | null
+  readonly period: Period
+  readonly timeZone: string
+  /** Most credits of one charge or hold; null: no bound. */
+  readonly maxPerCharge: Microcredits | null
+}
+
+/** A key's budget and how much of it is used. */
+export interface KeyBudget extends BudgetTerms {
+  /** Sequence of the key's record. */
+  readonly key: number
+  readonly windowStartMs: number
+  readonly windowEndMs: number
+  /** Only charges whose record comes after this sequence are counted: the budget did not exist before. */
+  readonly sinceSeq: number
+  /** Charged in the window, refunds of those charges taken off. What live holds set aside counts besides. */
+  readonly spent: Microcredits
+}
+
+/** One row of an hourly roll-up. */
+export interface UsageRow {
+  readonly operation: string
+  readonly key: number | null
+  readonly creditType: string
+  readonly charges: number
+  readonly credits: Microcredits
+  readonly refunds: number
+  readonly refunded: Microcredits
+  /** Sum of each unit. */
+  readonly quantities: Readonly<Record<string, Decimal>>
+}
+
+/** The hour that is being counted. Closed hours are rows of the store. */
+export interface OpenHour {
+  readonly startMs: number
+  readonly rows: readonly UsageRow[]
+}
+
+/** Whether an account takes charges. */
+export type AccountStatus = 'active' | 'suspended'
+
+/** The state that decisions are made from: exactly what folding the account's journal records gives. */
+export interface AccountState {
+  readonly number: number
+  /** Sequence of the last record folded in. */
+  readonly seq: number
+  /** Time of that record. */
+  readonly atMs: number
+  readonly status: AccountStatus
+  readonly capturePolicy: CapturePolicy | null
+  /** By credit type. */
+  readonly pools: readonly Pool[]
+  /** Oldest first. */
+  readonly holds: readonly OpenHold[]
+  readonly budgets: readonly KeyBudget[]
+  /** Keys that are not revoked. */
+  readonly keys: number
+  readonly hour: OpenHour
+  /** Nothing changes by time alone before this moment. */
+  readonly dueMs: number
+}
+
+/** An account before its first record. */
+export function emptyAccount(number: number): AccountState {
+  return {
+    number,
+    seq: 0,
+    atMs: 0,
+    status: 'active',
+    capturePolicy: null,
+    pools: [],
+    holds: [],
+    budgets: [],
+    keys: 0,
+    hour: { startMs: 0, rows: [] },
+    dueMs: FOREVER_MS,
+  }
+}
+
+const NONE = 0n as Microcredits
+
+/** A pool before its first grant. */
+export function emptyPool(creditType: string): Pool {
+  return { creditType, grants: [], debt: NONE, granted: NONE, charged: NONE, refunded: NONE, expired: NONE, voided: NONE }
+}
+
+/** The pool of a credit type, empty when the account never had any. */
+export function poolOf(state: AccountState, creditType: string): Pool {
+  return state.pools.find((pool) => pool.creditType === creditType) ?? emptyPool(creditType)
+}

@@ -1,0 +1,61 @@
+/** Exact decimals for quantities, rates and multipliers: a scaled bigint, never a float. */
+
+/** Digits after the point that quantities, rates and multipliers keep. */
+export const DECIMAL_PLACES = 12
+
+const SCALE = 10n ** BigInt(DECIMAL_PLACES)
+
+declare const unit: unique symbol
+
+/** A decimal number times 10¹². */
+export type Decimal = bigint & { readonly [unit]: 'decimal' }
+
+/** One, as a decimal. */
+export const ONE = SCALE as Decimal
+
+const DECIMAL = /^(0|[1-9]\d{0,14})(?:\.(\d{1,12}))?$/
+
+/**
+ * Reads a non-negative decimal below 10¹⁵ with at most 12 digits after the point, from a string or a JSON number.
+ * Returns undefined for anything else.
+ */
+export function parseDecimal(input: unknown): Decimal | undefined {
+  const text = typeof input === 'number' ? String(input) : input
+  if (typeof text !== 'string') return undefined
+  const match = DECIMAL.exec(text)
+  if (!match) return undefined
+  const [, whole = '', decimals = ''] = match
+  if (decimals === '') return (BigInt(whole) * SCALE) as Decimal
+  return (BigInt(whole) * SCALE + BigInt(decimals.padEnd(DECIMAL_PLACES, '0'))) as Decimal
+}
+
+/** Writes a decimal in its shortest form: `"1.5"`, `"0.000001"`. */
+export function formatDecimal(value: bigint): string {
+  const whole = value / SCALE
+  const rest = value - whole * SCALE
+  if (rest === 0n) return whole.toString()
+  return `${whole}.${rest.toString().padStart(DECIMAL_PLACES, '0').replace(/0+$/, '')}`
+}
+
+/** How a price turns an exact result into micro-credits. `ceil` is the default: the house never loses a fraction. */
+export type Rounding = 'ceil' | 'floor' | 'half_up' | 'half_even'
+
+/** Divides two non-negative integers and rounds once, in the named way. */
+export function divide(numerator: bigint, denominator: bigint, rounding: Rounding): bigint {
+  const floor = numerator / denominator
+  const rest = numerator - floor * denominator
+  if (rest === 0n) return floor
+  switch (rounding) {
+    case 'ceil':
+      return floor + 1n
+    case 'floor':
+      return floor
+    case 'half_up':
+      return rest * 2n >= denominator ? floor + 1n : floor
+    case 'half_even': {
+      const twice = rest * 2n
+      if (twice === denominator) return floor + (floor & 1n)
+      return twice > denominator ? floor + 1n : floor
+    }
+  }
+}

@@ -1,0 +1,41 @@
+/** What decisions about past records need besides the account's state: read by the store, in the same transaction. */
+
+import type { AccountStatus, CapturePolicy, GrantTerms } from '../account.ts'
+import type { Microcredits } from '../credits.ts'
+import type { AccountProfile, ChargeRecord, KeyTerms } from '../record.ts'
+
+/** A hold that is no longer live. */
+export interface EndedHold {
+  readonly status: 'captured' | 'released' | 'expired'
+  /** What it had set aside when it ended. */
+  readonly credits: Microcredits
+  /** A charge was recorded for it after it had expired. */
+  readonly isLateCaptured: boolean
+  /** Its own capture policy; null: the account's or the server's. */
+  readonly policy: CapturePolicy | null
+}
+
+/** An API key as it stands. */
+export interface KeyFacts {
+  readonly terms: KeyTerms
+  readonly isRevoked: boolean
+}
+
+/** An account as it stands. */
+export interface AccountFacts extends AccountProfile {
+  readonly status: AccountStatus
+}
+
+/** A grant that is no longer open. */
+export interface ClosedGrant extends GrantTerms {
+  readonly status: 'spent' | 'expired' | 'voided'
+}
+
+/** A charge that is to be refunded. */
+export interface ChargeFacts {
+  readonly record: ChargeRecord
+  /** Credits of it that were refunded before. */
+  readonly refunded: Microcredits
+  /** Those of the grants it drew on that are no longer open. */
+  readonly closedGrants: readonly ClosedGrant[]
+}

@@ -1,0 +1,129 @@
+/** Grants: credits given, taken back unspent, and corrected. */
+
+import { type AccountState, type GrantSource, MAX_OPEN_GRANTS, poolOf } from '../account.ts'
+import { formatCredits, MAX_MICROCREDITS, type Microcredits, micro } from '../credits.ts'
+import type { Context, Decision, Draft } from '../draft.ts'
+import { openDraft } from '../due.ts'
+import type { NewGrant } from '../record.ts'
+import { type Refusal, refuse } from '../refusals.ts'
+import type { ClosedGrant } from './facts.ts'
+
+/** What resets burns first; what was paid for burns last. */
+export const DEFAULT_PRIORITIES: Readonly<Record<GrantSource, number>> = {
+  rollover: 10,
+  plan: 20,
+  promo: 30,
+  refund: 35,
+  topup: 40,
+  adjustment: 30,
+}
+
+export interface GrantCommand {
+  readonly creditType: string
+  /** With `effectiveAtMs` null: from now. */
+  readonly grant: Omit<NewGrant, 'effectiveAtMs'> & { readonly effectiveAtMs: number | null }
+}
+
+/** Gives credits. A debt of the credit type is repaid from them first, as soon as they are effective. */
+export function decideGrant(state: AccountState, { creditType, grant }: GrantCommand, context: Context): Decision | Refusal {
+  const draft = openDraft(state, context)
+  const refusal = refuseGrant(draft, creditType, grant.amount)
+  if (refusal) return refusal
+  addGrant(draft, creditType, { ...grant, effectiveAtMs: grant.effectiveAtMs ?? draft.nowMs })
+  return draft.done()
+}
+
+function refuseGrant(draft: Draft, creditType: string, amount: Microcredits): Refusal | undefined {
+  const open = draft.state.pools.reduce((sum, pool) => sum + pool.grants.length, 0)
+  if (open >= MAX_OPEN_GRANTS)
+    return refuse('too_many_open_grants', `The account has ${MAX_OPEN_GRANTS} open grants; let some be spent, expire or be voided first.`)
+  if (poolOf(draft.state, creditType).granted + amount > MAX_MICROCREDITS)
+    return refuse('amount_out_of_range', 'The account would have been granted more than 9200000000000 credits of this type.')
+  return undefined
+}
+
+function addGrant(draft: Draft, creditType: string, grant: NewGrant): void {
+  const terms = { ...grant, seq: draft.nextSeq }
+  const pool = draft.pool(creditType)
+  pool.open(terms)
+  pool.move(draft.nextSeq, grant.amount, 0n)
+  pool.repay(terms)
+  draft.append({ kind: 'grant', ...pool.fields, grant })
+}
+
+export interface VoidCommand {
+  readonly grant: number
+  /** The grant when it is not open; null: there is none. */
+  readonly closed: ClosedGrant | null
+  readonly reason: string
+}
+
+/** Takes back what is unspent of a grant. What holds have set aside stays theirs, and is voided when they let it go. */
+export function decideVoid(state: AccountState, command: VoidCommand, context: Context): Decision | Refusal {
+  const draft = openDraft(state, context)
+  const pool = draft.state.pools.find(({ grants }) => grants.some(({ seq }) => seq === command.grant))
+  const grant = pool?.grants.find(({ seq }) => seq === command.grant)
+  if (!pool || !grant) return refuseClosed(command.closed?.status ?? (isInState(state, command.grant) ? 'expired' : null))
+  if (grant.closed !== null) return refuseClosed(grant.closed)
+  const moves = draft.pool(pool.creditType)
+  const credits = micro(moves.freeOf(grant))
+  if (credits > 0n) moves.move(grant.seq, -credits, 0n)
+  draft.append({ kind: 'grant_voided', ...moves.fields, grant: grant.seq, credits, reason: command.reason })
+  return draft.done()
+}
+
+function isInState(state: AccountState, seq: number): boolean {
+  return state.pools.some(({ grants }) => grants.some((grant) => grant.seq === seq))
+}
+
+function refuseClosed(status: ClosedGrant['status'] | null): Refusal {
+  if (status === null) return refuse('grant_not_found', 'No grant has this id.')
+  return refuse('grant_closed', `The grant is ${status} already.`, { status })
+}
+
+export interface AdjustCommand {
+  readonly creditType: string
+  /** Above zero: given, as a grant; below: taken, in burn order. */
+  readonly credits: Microcredits
+  readonly reason: string
+}
+
+/** Corrects a balance, with the reason on record. It never takes more than is available. */
+export function decideAdjustment(
+  state: AccountState,
+  { creditType, credits, reason }: AdjustCommand,
+  context: Context,
+): Decision | Refusal {
+  const draft = openDraft(state, context)
+  if (credits > 0n) {
+    const refusal = refuseGrant(draft, creditType, credits)
+    if (refusal) return refusal
+    addGrant(draft, creditType, {
+      amount: credits,
+      source: 'adjustment',
+      priority: DEFAULT_PRIORITIES.adjustment,
+      effectiveAtMs: draft.nowMs,
+      expiresAtMs: null,
+      paid: false,
+      cost: null,
+      metadata: { reason },
+    })
+    return draft.done()
+  }
+  const taken = micro(-credits)
+  const pool = draft.pool(creditType)
+  if (pool.available < taken) return refuseShort(creditType, taken, pool.available)
+  pool.draw(taken)
+  draft.append({ kind: 'adjustment', ...pool.fields, credits: taken, reason })
+  return draft.done()
+}
+
+function refuseShort(creditType: string, required: Microcredits, available: Microcredits): Refusal {
+  const facts = {
+    credit_type: creditType,
+    required: formatCredits(required),
+    available: formatCredits(available),
+    shortfall: formatCredits(required - available),
+  }
+  return refuse('insufficient_credits', `The adjustment takes ${facts.required} ${creditType}, available ${facts.available}.`, facts)
+}

@@ -1,0 +1,142 @@
+/** Refunds: credits of a charge given back to where they came from, latest drawn first. */
+
+import { type AccountState, type GrantTerms, MAX_OPEN_GRANTS, type OpenGrant, poolOf } from '../account.ts'
+import { formatCredits, least, type Microcredits, micro, most } from '../credits.ts'
+import type { Context, Decision, Draft, PoolDraft } from '../draft.ts'
+import { openDraft } from '../due.ts'
+import { DEBT, drawsOf, type NewGrant } from '../record.ts'
+import { type Refusal, refuse } from '../refusals.ts'
+import type { ChargeFacts, ClosedGrant } from './facts.ts'
+
+/** Burn priority of credits that come back as a grant of their own. */
+export const REFUND_PRIORITY = 35
+const DAY_MS = 86_400_000
+
+export interface RefundCommand {
+  /** Null: there is no such charge. */
+  readonly charge: ChargeFacts | null
+  /** Null: all that has not been refunded yet. */
+  readonly credits: Microcredits | null
+  readonly reason: string
+  /** Life of the grant that replaces ended ones. */
+  readonly grantDays: number
+}
+
+/** Gives a charge back, whole or in part; the refunds of a charge never exceed it. */
+export function decideRefund(state: AccountState, command: RefundCommand, context: Context): Decision | Refusal {
+  const { charge, reason } = command
+  if (!charge) return refuse('charge_not_found', 'No charge has this id.')
+  const { record, refunded } = charge
+  const refundable = micro(record.credits - refunded)
+  const credits = command.credits ?? refundable
+  if (credits > refundable || refundable === 0n) return refuseAbove(credits, refundable)
+  const draft = openDraft(state, context)
+  const pool = draft.pool(record.creditType)
+  const returned = giveBack(draft, pool, { charge, credits })
+  const grant = openRefundGrant(draft, pool, { credits: returned.homeless, days: command.grantDays })
+  pool.repay(grant && { ...grant, seq: draft.nextSeq })
+  const open = draft.state.pools.reduce((sum, { grants }) => sum + grants.length, returned.reopened.length + (grant ? 1 : 0))
+  if (open > MAX_OPEN_GRANTS)
+    return refuse('too_many_open_grants', `The refund would leave the account with more than ${MAX_OPEN_GRANTS} open grants.`)
+  const { operation, key, atMs } = record
+  draft.append({
+    kind: 'refund',
+    ...pool.fields,
+    charge: record.seq,
+    credits,
+    operation,
+    key,
+    chargedAtMs: atMs,
+    reason,
+    reopened: returned.reopened,
+    grant,
+  })
+  return draft.done()
+}
+
+function refuseAbove(credits: Microcredits, refundable: Microcredits): Refusal {
+  const facts = { requested: formatCredits(credits), refundable: formatCredits(refundable) }
+  return refuse('refund_exceeds_charge', `${facts.refundable} credits of this charge can still be refunded.`, facts)
+}
+
+interface Return {
+  readonly charge: ChargeFacts
+  readonly credits: Microcredits
+}
+
+interface Returned {
+  readonly reopened: readonly GrantTerms[]
+  /** Credits whose grants have ended. */
+  readonly homeless: bigint
+}
+
+function giveBack(draft: Draft, pool: PoolDraft, { charge, credits }: Return): Returned {
+  const { grants } = poolOf(draft.state, charge.record.creditType)
+  const reopened: GrantTerms[] = []
+  let homeless = 0n
+  for (const { grant, part } of partsToReturn(charge, credits)) {
+    if (grant === DEBT) {
+      homeless += pool.forgive(part)
+      continue
+    }
+    const home =
+      grants.find((candidate) => candidate.seq === grant && isUsable(candidate, draft.nowMs)) ??
+      reopen(charge.closedGrants, grant, draft.nowMs)
+    if (home === undefined) {
+      homeless += part
+      continue
+    }
+    if ('status' in home && !reopened.some(({ seq }) => seq === grant)) {
+      const { status: _, ...terms } = home
+      reopened.push(terms)
+      pool.open(terms)
+    }
+    pool.move(grant, part, 0n)
+  }
+  return { reopened, homeless }
+}
+
+function isUsable({ closed, expiresAtMs }: OpenGrant, nowMs: number): boolean {
+  return closed === null && (expiresAtMs === null || nowMs < expiresAtMs)
+}
+
+function reopen(closed: readonly ClosedGrant[], seq: number, nowMs: number): ClosedGrant | undefined {
+  return closed.find((grant) => grant.seq === seq && grant.status === 'spent' && (grant.expiresAtMs === null || nowMs < grant.expiresAtMs))
+}
+
+/** The draws of a charge in reverse, past what earlier refunds gave back, as far as this one goes. */
+function partsToReturn({ record, refunded }: ChargeFacts, credits: Microcredits): { readonly grant: number; readonly part: bigint }[] {
+  let skip: bigint = refunded
+  let left: bigint = credits
+  const parts: { grant: number; part: bigint }[] = []
+  for (const { grant, remaining } of [...drawsOf(record)].reverse()) {
+    const drawn = -remaining
+    const part = least(most(0n, drawn - skip), left)
+    skip = most(0n, skip - drawn)
+    left -= part
+    if (part > 0n) parts.push({ grant, part })
+  }
+  return parts
+}
+
+function openRefundGrant(
+  draft: Draft,
+  pool: PoolDraft,
+  { credits, days }: { readonly credits: bigint; readonly days: number },
+): NewGrant | null {
+  if (credits === 0n) return null
+  const expiresAtMs = draft.nowMs + days * DAY_MS
+  const grant: NewGrant = {
+    amount: micro(credits),
+    source: 'refund',
+    priority: REFUND_PRIORITY,
+    effectiveAtMs: draft.nowMs,
+    expiresAtMs,
+    paid: false,
+    cost: null,
+    metadata: {},
+  }
+  pool.open({ ...grant, seq: draft.nextSeq })
+  pool.move(draft.nextSeq, credits, 0n)
+  return grant
+}

@@ -1,0 +1,216 @@
+/** Drafts: how a decision is built up, record by record, on a state that stays as it was. */
+
+import { type AccountState, type GrantTerms, type OpenGrant, type Pool, poolOf } from './account.ts'
+import { type Balance, balanceOf, isEligible } from './balance.ts'
+import { least, type Microcredits, micro, ZERO } from './credits.ts'
+import { evolve } from './evolve.ts'
+import { type Actor, DEBT, type ExtraEvent, type JournalRecord, type Movement } from './record.ts'
+
+/** When a command is decided, and on whose behalf. */
+export interface Context {
+  readonly nowMs: number
+  readonly actor: Actor
+  readonly requestId: string | null
+}
+
+/** What a command did: the records to append, and the state after them. */
+export interface Decision {
+  readonly records: readonly JournalRecord[]
+  readonly state: AccountState
+}
+
+type Heading = 'seq' | 'atMs' | 'actor' | 'requestId'
+type WithoutHeading<R> = R extends JournalRecord ? Omit<R, Heading> : never
+
+/** A record before it has its place in the journal. */
+export type NewRecord = WithoutHeading<JournalRecord>
+
+/** Collects records, each folded in before the next is decided. */
+export class Draft {
+  readonly #context: Context
+  readonly #records: JournalRecord[] = []
+  state: AccountState
+
+  constructor(state: AccountState, context: Context) {
+    this.state = state
+    this.#context = context
+  }
+
+  /** Sequence that the next record will have. */
+  get nextSeq(): number {
+    return this.state.seq + 1
+  }
+
+  /** The time of the decision: never before the account's last record, even if the clock has gone back. */
+  get nowMs(): number {
+    return Math.max(this.#context.nowMs, this.state.atMs)
+  }
+
+  append(record: NewRecord, actor: Actor = this.#context.actor): void {
+    const heading = { seq: this.nextSeq, atMs: this.nowMs, actor, requestId: actor === 'time' ? null : this.#context.requestId }
+    const placed = { ...record, ...heading } as JournalRecord
+    this.state = evolve(this.state, placed)
+    this.#records.push(placed)
+  }
+
+  /** A draft of movements in one of the account's pools; what was due earlier is decided as of the moment it was due. */
+  pool(creditType: string, asOfMs: number = this.nowMs): PoolDraft {
+    return new PoolDraft(poolOf(this.state, creditType), asOfMs)
+  }
+
+  /** Whether the draft itself has booked the end of a hold. */
+  hasExpired(hold: number): boolean {
+    return this.#records.some((record) => record.kind === 'hold_expired' && record.hold === hold)
+  }
+
+  done(): Decision {
+    return { records: this.#records, state: this.state }
+  }
+}
+
+interface Left {
+  readonly grant: GrantTerms
+  remaining: bigint
+  held: bigint
+}
+
+/** Collects the movements of one record in one pool. */
+export class PoolDraft {
+  readonly #pool: Pool
+  readonly #nowMs: number
+  readonly #before: Balance
+  readonly #touched = new Map<number, Left>()
+  readonly #movements: Movement[] = []
+  #debt: bigint
+  #settled: bigint
+  #held: bigint
+
+  constructor(pool: Pool, nowMs: number) {
+    this.#pool = pool
+    this.#nowMs = nowMs
+    this.#before = balanceOf(pool, nowMs)
+    this.#debt = pool.debt
+    this.#settled = this.#before.settled
+    this.#held = this.#before.held
+  }
+
+  get creditType(): string {
+    return this.#pool.creditType
+  }
+
+  get movements(): readonly Movement[] {
+    return this.#movements
+  }
+
+  get balance(): Balance {
+    return { settled: micro(this.#settled), held: micro(this.#held) }
+  }
+
+  get available(): Microcredits {
+    return micro(this.#settled - this.#held)
+  }
+
+  get debt(): Microcredits {
+    return micro(this.#debt)
+  }
+
+  /** The fields that every record about credits carries. */
+  get fields(): { creditType: string; movements: readonly Movement[]; balance: Balance; events: readonly ExtraEvent[] } {
+    return { creditType: this.creditType, movements: this.#movements, balance: this.balance, events: this.#events() }
+  }
+
+  #events(): readonly ExtraEvent[] {
+    if (this.#before.settled > 0n && this.#settled <= 0n) return ['credits.exhausted']
+    return this.#before.settled <= 0n && this.#settled > 0n ? ['credits.recovered'] : []
+  }
+
+  /** What is left of a grant that is not held, with this draft's movements in it. */
+  freeOf(grant: OpenGrant): bigint {
+    const touched = this.#touched.get(grant.seq)
+    return touched ? touched.remaining - touched.held : grant.remaining - grant.held
+  }
+
+  /** Puts a grant that the record makes or reopens in reach of its movements. */
+  open(grant: GrantTerms): void {
+    this.#touched.set(grant.seq, { grant, remaining: 0n, held: 0n })
+  }
+
+  move(seq: number, remaining: bigint, held: bigint): void {
+    const left = this.#touched.get(seq) ?? this.#touch(seq)
+    left.remaining += remaining
+    left.held += held
+    if (left.grant.effectiveAtMs <= this.#nowMs) {
+      this.#settled += remaining
+      this.#held += held
+    }
+    this.#movements.push({
+      grant: seq,
+      remaining: micro(remaining),
+      held: micro(held),
+      remainingAfter: micro(left.remaining),
+      heldAfter: micro(left.held),
+    })
+  }
+
+  #touch(seq: number): Left {
+    const grant = this.#pool.grants.find((candidate) => candidate.seq === seq)
+    if (!grant) throw new Error(`grant ${seq} is not open`)
+    const left = { grant, remaining: grant.remaining, held: grant.held }
+    this.#touched.set(seq, left)
+    return left
+  }
+
+  /** Takes credits in burn order, as far as they reach. Returns what is still wanting. */
+  draw(credits: bigint): bigint {
+    return this.#eachEligible(credits, (grant, part) => this.move(grant, -part, 0n))
+  }
+
+  /** Sets credits aside in burn order, as far as they reach. Returns what is still wanting. */
+  hold(credits: bigint): bigint {
+    return this.#eachEligible(credits, (grant, part) => this.move(grant, 0n, part))
+  }
+
+  #eachEligible(credits: bigint, take: (grant: number, part: bigint) => void): bigint {
+    let wanting = credits
+    for (const grant of this.#pool.grants) {
+      if (wanting === 0n) break
+      if (!isEligible(grant, this.#nowMs)) continue
+      const part = least(this.freeOf(grant), wanting)
+      if (part <= 0n) continue
+      take(grant.seq, part)
+      wanting -= part
+    }
+    return wanting
+  }
+
+  /** Takes credits that no grant has: the account owes them. */
+  owe(credits: bigint): void {
+    if (credits > 0n) this.#moveDebt(-credits)
+  }
+
+  /** Gives credits back against the debt, as far as there is one. Returns what is left over. */
+  forgive(credits: bigint): bigint {
+    const part = least(credits, this.#debt)
+    if (part > 0n) this.#moveDebt(part)
+    return credits - part
+  }
+
+  #moveDebt(remaining: bigint): void {
+    this.#debt -= remaining
+    this.#settled += remaining
+    this.#movements.push({ grant: DEBT, remaining: micro(remaining), held: ZERO, remainingAfter: micro(-this.#debt), heldAfter: ZERO })
+  }
+
+  /** Pays the debt with whatever is free: credits are never available beside a debt. */
+  repay(opened: GrantTerms | null = null): void {
+    if (this.#debt === 0n) return
+    const made = opened === null ? [] : [{ ...opened, remaining: ZERO, held: ZERO, closed: null }]
+    for (const grant of [...this.#pool.grants, ...made]) {
+      if (!isEligible(grant, this.#nowMs)) continue
+      const part = least(this.freeOf(grant), this.#debt)
+      if (part <= 0n) continue
+      this.move(grant.seq, -part, 0n)
+      this.#moveDebt(part)
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/** What time alone changes: expired grants, expired holds, debts that a grant pays when it becomes effective. */
+
+import { type AccountState, type OpenGrant, type OpenHold, poolOf } from './account.ts'
+import { micro } from './credits.ts'
+import { type Context, Draft, type PoolDraft } from './draft.ts'
+import { heldBy } from './holds.ts'
+
+interface Due {
+  readonly dueMs: number
+  readonly book: (draft: Draft) => void
+}
+
+/** Starts a draft in which everything that was due before this moment has been booked, in the order in which it was due. */
+export function openDraft(state: AccountState, context: Context): Draft {
+  const draft = new Draft(state, context)
+  while (draft.state.dueMs <= draft.nowMs) {
+    const next = earliestDue(draft.state, draft.nowMs)
+    if (!next) break
+    next.book(draft)
+  }
+  return draft
+}
+
+/** The account as it really is at a moment, whether or not what was due has been booked. */
+export function viewAt(state: AccountState, nowMs: number): AccountState {
+  return state.dueMs > nowMs ? state : openDraft(state, { nowMs, actor: 'time', requestId: null }).state
+}
+
+/** At one moment holds end before grants do, so that a hold which ends with its grant lets the credits expire with it. */
+function earliestDue(state: AccountState, nowMs: number): Due | undefined {
+  let found: Due | undefined
+  const offer = (dueMs: number, book: Due['book']): void => {
+    if (dueMs <= nowMs && (found === undefined || dueMs < found.dueMs)) found = { dueMs, book }
+  }
+  for (const hold of state.holds) offer(hold.expiresAtMs, (draft) => expireHold(draft, hold))
+  for (const { creditType, grants, debt } of state.pools) {
+    for (const grant of grants) {
+      if (grant.closed !== null) continue
+      if (grant.expiresAtMs !== null) offer(grant.expiresAtMs, (draft) => expireGrant(draft, creditType, grant))
+      if (debt > 0n && grant.remaining > grant.held) offer(grant.effectiveAtMs, (draft) => repayDebt(draft, creditType, grant))
+    }
+  }
+  return found
+}
+
+function expireGrant(draft: Draft, creditType: string, grant: OpenGrant): void {
+  const dueMs = grant.expiresAtMs ?? draft.nowMs
+  const pool = draft.pool(creditType, dueMs)
+  const credits = micro(pool.freeOf(grant))
+  if (credits > 0n) pool.move(grant.seq, -credits, 0n)
+  draft.append({ kind: 'grant_expired', ...pool.fields, grant: grant.seq, credits, dueMs }, 'time')
+}
+
+function repayDebt(draft: Draft, creditType: string, grant: OpenGrant): void {
+  const pool = draft.pool(creditType, grant.effectiveAtMs)
+  pool.repay()
+  draft.append({ kind: 'debt_repaid', ...pool.fields, dueMs: grant.effectiveAtMs }, 'time')
+}
+
+function expireHold(draft: Draft, hold: OpenHold): void {
+  const pool = draft.pool(hold.creditType, hold.expiresAtMs)
+  const ended = letGo(draft.state, pool, hold)
+  draft.append({ kind: 'hold_expired', ...pool.fields, ...ended, hold: hold.seq, credits: heldBy(hold), dueMs: hold.expiresAtMs }, 'time')
+}
+
+/** Credits of ended grants that go when nothing holds them any longer. */
+export interface Ended {
+  readonly expired: ReturnType<typeof micro>
+  readonly voided: ReturnType<typeof micro>
+}
+
+/**
+ * Lets go of a hold's parts in reverse draw order. What came from a grant that has ended meanwhile ends with it at once;
+ * what becomes free pays a debt first.
+ */
+export function letGo(state: AccountState, pool: PoolDraft, hold: Pick<OpenHold, 'creditType' | 'parts'>): Ended {
+  const { grants } = poolOf(state, hold.creditType)
+  const ended = { expired: 0n, voided: 0n }
+  for (const { grant: seq, held } of [...hold.parts].reverse()) {
+    const closed = grants.find((grant) => grant.seq === seq)?.closed ?? null
+    pool.move(seq, closed === null ? 0n : -held, -held)
+    if (closed !== null) ended[closed] += held
+  }
+  pool.repay()
+  return { expired: micro(ended.expired), voided: micro(ended.voided) }
+}

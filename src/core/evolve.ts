@@ -1,0 +1,210 @@
+/** Folds one journal record into an account's state. The only way a state ever changes, live, on recovery and in an audit. */
+
+import { type AccountState, emptyPool, type GrantTerms, type OpenGrant, type OpenHold, type Pool } from './account.ts'
+import { balanceOf, burnOrder } from './balance.ts'
+import { evolveBudgets } from './budget.ts'
+import { FOREVER_MS } from './calendar.ts'
+import { type Microcredits, micro, ZERO } from './credits.ts'
+import { evolveHolds } from './holds.ts'
+import { type CreditsRecord, DEBT, type JournalRecord, type Movement, movesCredits } from './record.ts'
+import { evolveHour } from './usage.ts'
+
+/** The state after a record. Throws a fault when the record does not follow from the state: a bug, or a damaged journal. */
+export function evolve(state: AccountState, record: JournalRecord): AccountState {
+  if (record.seq !== state.seq + 1) throw new Error(`record ${record.seq} cannot follow record ${state.seq}`)
+  if (record.atMs < state.atMs) throw new Error(`record ${record.seq} is older than the one before it`)
+  const pools = movesCredits(record) ? evolvePools(state.pools, record) : state.pools
+  const holds = evolveHolds(state.holds, record)
+  const isSettled = record.kind === 'charge' && samePoolShapes(state.pools, pools)
+  return {
+    number: state.number,
+    seq: record.seq,
+    atMs: record.atMs,
+    status: record.kind === 'account_updated' ? record.status : state.status,
+    capturePolicy: record.kind === 'account_updated' || record.kind === 'account_created' ? record.capturePolicy : state.capturePolicy,
+    pools,
+    holds,
+    budgets: evolveBudgets(state.budgets, record),
+    keys: state.keys + keyDelta(record),
+    hour: evolveHour(state.hour, record),
+    dueMs: isSettled ? state.dueMs : nextDue(pools, holds),
+  }
+}
+
+function keyDelta(record: JournalRecord): number {
+  if (record.kind === 'key_created') return 1
+  return record.kind === 'key_revoked' ? -1 : 0
+}
+
+/** A charge that emptied no grant and left no debt cannot change when something is due next. */
+function samePoolShapes(before: readonly Pool[], after: readonly Pool[]): boolean {
+  return before.every((pool, index) => pool.grants.length === after[index]?.grants.length)
+}
+
+/** The first moment at which time alone changes the account. */
+function nextDue(pools: readonly Pool[], holds: readonly OpenHold[]): number {
+  let due = FOREVER_MS
+  for (const hold of holds) if (hold.expiresAtMs < due) due = hold.expiresAtMs
+  for (const pool of pools) {
+    for (const grant of pool.grants) {
+      if (grant.closed === null && grant.expiresAtMs !== null && grant.expiresAtMs < due) due = grant.expiresAtMs
+      if (pool.debt > 0n && grant.closed === null && grant.remaining > grant.held && grant.effectiveAtMs < due) due = grant.effectiveAtMs
+    }
+  }
+  return due
+}
+
+function evolvePools(pools: readonly Pool[], record: CreditsRecord): readonly Pool[] {
+  const index = pools.findIndex((pool) => pool.creditType === record.creditType)
+  if (index < 0) return [...pools, evolvePool(emptyPool(record.creditType), record)].sort((a, b) => (a.creditType < b.creditType ? -1 : 1))
+  return pools.map((pool, at) => (at === index ? evolvePool(pool, record) : pool))
+}
+
+/** What a record adds to the running totals of its pool. */
+interface Totals {
+  readonly granted: bigint
+  readonly charged: bigint
+  readonly refunded: bigint
+  readonly expired: bigint
+  readonly voided: bigint
+}
+
+const NO_TOTALS: Totals = { granted: 0n, charged: 0n, refunded: 0n, expired: 0n, voided: 0n }
+
+function totalsOf(record: CreditsRecord): Totals {
+  switch (record.kind) {
+    case 'grant':
+      return { ...NO_TOTALS, granted: record.grant.amount }
+    case 'charge':
+    case 'late_capture':
+      return { ...NO_TOTALS, charged: record.credits }
+    case 'capture':
+      return { ...NO_TOTALS, charged: record.credits, expired: record.expired, voided: record.voided }
+    case 'hold_released':
+    case 'hold_expired':
+      return { ...NO_TOTALS, expired: record.expired, voided: record.voided }
+    case 'refund':
+      return { ...NO_TOTALS, refunded: record.credits }
+    case 'grant_expired':
+      return { ...NO_TOTALS, expired: record.credits }
+    case 'grant_voided':
+    case 'adjustment':
+      return { ...NO_TOTALS, voided: record.credits }
+    case 'hold':
+    case 'hold_increased':
+    case 'debt_repaid':
+      return NO_TOTALS
+  }
+}
+
+function evolvePool(pool: Pool, record: CreditsRecord): Pool {
+  const totals = totalsOf(record)
+  const moved = moveGrants(pool, record)
+  const change = record.movements.reduce((sum, movement) => sum + movement.remaining, 0n)
+  const expected = totals.granted - totals.charged + totals.refunded - totals.expired - totals.voided
+  if (change !== expected) throw new Error(`record ${record.seq} moves ${change} micro-credits where its ${record.kind} says ${expected}`)
+  return {
+    creditType: pool.creditType,
+    grants: moved.grants,
+    debt: moved.debt,
+    granted: micro(pool.granted + totals.granted),
+    charged: micro(pool.charged + totals.charged),
+    refunded: micro(pool.refunded + totals.refunded),
+    expired: micro(pool.expired + totals.expired),
+    voided: micro(pool.voided + totals.voided),
+  }
+}
+
+interface MovedGrants {
+  readonly grants: readonly OpenGrant[]
+  readonly debt: Microcredits
+}
+
+function moveGrants(pool: Pool, record: CreditsRecord): MovedGrants {
+  const grants = openGrants(pool, record)
+  let { debt } = pool
+  let isEmptied = false
+  for (const movement of record.movements) {
+    if (movement.grant === DEBT) {
+      debt = micro(debt - movement.remaining)
+      if (debt < 0n || -debt !== movement.remainingAfter)
+        throw new Error(`record ${record.seq} disagrees with the debt of ${debt} micro-credits`)
+      continue
+    }
+    const index = grants.findIndex((grant) => grant.seq === movement.grant)
+    const grant = grants[index]
+    if (!grant) throw new Error(`record ${record.seq} moves grant ${movement.grant}, which is not open`)
+    const next = moveGrant(grant, movement, record.seq)
+    grants[index] = next
+    isEmptied ||= next.remaining === 0n
+  }
+  if (record.kind === 'grant_expired') closeGrant(grants, record.grant, 'expired')
+  if (record.kind === 'grant_voided') closeGrant(grants, record.grant, 'voided')
+  return { grants: isEmptied ? grants.filter((grant) => grant.remaining > 0n) : grants, debt }
+}
+
+/** The pool's grants, with those that the record makes or reopens put in their places. */
+function openGrants(pool: Pool, record: CreditsRecord): OpenGrant[] {
+  const made = record.kind === 'grant' || record.kind === 'refund' ? record.grant : null
+  const reopened = record.kind === 'refund' ? record.reopened : []
+  if (made === null && reopened.length === 0) return [...pool.grants]
+  const opened: GrantTerms[] = [...reopened]
+  if (made)
+    opened.push({
+      seq: record.seq,
+      source: made.source,
+      priority: made.priority,
+      effectiveAtMs: made.effectiveAtMs,
+      expiresAtMs: made.expiresAtMs,
+      paid: made.paid,
+    })
+  const empty = { remaining: ZERO, held: ZERO, closed: null }
+  return [...pool.grants, ...opened.map((terms) => ({ ...terms, ...empty }))].sort(burnOrder)
+}
+
+function moveGrant(grant: OpenGrant, movement: Movement, seq: number): OpenGrant {
+  const remaining = micro(grant.remaining + movement.remaining)
+  const held = micro(grant.held + movement.held)
+  if (held < 0n || remaining < held) throw new Error(`record ${seq} would leave ${remaining} of grant ${grant.seq} with ${held} held`)
+  if (remaining !== movement.remainingAfter || held !== movement.heldAfter)
+    throw new Error(`record ${seq} disagrees with what grant ${grant.seq} has left`)
+  return {
+    seq: grant.seq,
+    source: grant.source,
+    priority: grant.priority,
+    effectiveAtMs: grant.effectiveAtMs,
+    expiresAtMs: grant.expiresAtMs,
+    paid: grant.paid,
+    remaining,
+    held,
+    closed: grant.closed,
+  }
+}
+
+function closeGrant(grants: OpenGrant[], seq: number, closed: 'expired' | 'voided'): void {
+  const index = grants.findIndex((grant) => grant.seq === seq)
+  const grant = grants[index]
+  if (grant) grants[index] = { ...grant, closed }
+}
+
+/** Throws a fault when the state breaks an invariant: conservation, holds against grants, debt against credits left. */
+export function assertSound(state: AccountState): void {
+  for (const pool of state.pools) {
+    const remaining = pool.grants.reduce((sum, grant) => sum + grant.remaining, 0n)
+    const booked = pool.granted - pool.charged + pool.refunded - pool.expired - pool.voided
+    if (remaining - pool.debt !== booked)
+      throw new Error(`${pool.creditType}: ${remaining - pool.debt} left where the totals say ${booked}`)
+    for (const grant of pool.grants) assertHeld(state, pool, grant)
+    const { settled, held } = balanceOf(pool, state.atMs)
+    if (pool.debt > 0n && settled - held > -pool.debt) throw new Error(`${pool.creditType}: a debt of ${pool.debt} beside free credits`)
+  }
+}
+
+function assertHeld(state: AccountState, pool: Pool, grant: OpenGrant): void {
+  let held = 0n
+  for (const hold of state.holds) {
+    if (hold.creditType !== pool.creditType) continue
+    for (const part of hold.parts) if (part.grant === grant.seq) held += part.held
+  }
+  if (held !== grant.held) throw new Error(`${pool.creditType}: grant ${grant.seq} has ${grant.held} held where live holds say ${held}`)
+}

@@ -1,0 +1,51 @@
+/**
+ * Ids that carry their address: prefix, the account's number, and the sequence of the journal record that made the thing.
+ * `chg_1k2m3n4p0000002f` is record 0x4f of account `acct_1k2m3n4p`, so no index is needed to find it, on any store or shard.
+ * docs/decisions/0002 has the reasons.
+ */
+
+/** What an id can name. The prefix tells a reader which, and keeps a hold's id out of a charge's place. */
+export type IdPrefix = 'acct' | 'key' | 'grant' | 'chg' | 'hold' | 'rfd' | 'adj' | 'evt'
+
+/** Account numbers are random and below 2⁴⁰, so they tell nobody how many accounts there are. */
+export const MAX_ACCOUNT_NUMBER = 2 ** 40 - 1
+
+/** The most records that one account's journal can hold: 2⁴⁰ − 1. */
+export const MAX_SEQUENCE = 2 ** 40 - 1
+
+/** Where a thing is: its account, and the sequence of the record that made it. */
+export interface Address {
+  readonly account: number
+  readonly seq: number
+}
+
+const DIGITS = 8
+
+function write(value: number): string {
+  return value.toString(32).padStart(DIGITS, '0')
+}
+
+/** The id of an account: `acct_` and 8 characters of 0-9 a-v. */
+export function accountId(account: number): string {
+  return `acct_${write(account)}`
+}
+
+/** The id of something that a journal record made: prefix, `_`, and 16 characters that order as they were made. */
+export function objectId(prefix: IdPrefix, account: number, seq: number): string {
+  return `${prefix}_${write(account)}${write(seq)}`
+}
+
+const ACCOUNT_ID = /^acct_[0-9a-v]{8}$/
+const OBJECT_ID = /^([a-z]+)_([0-9a-v]{8})([0-9a-v]{8})$/
+
+/** The account's number in an `acct_…` id; undefined when it is not one. */
+export function parseAccountId(id: string): number | undefined {
+  return ACCOUNT_ID.test(id) ? Number.parseInt(id.slice(5), 32) : undefined
+}
+
+/** The address in an id of the given kind; undefined when it is not one. */
+export function parseObjectId(prefix: IdPrefix, id: string): Address | undefined {
+  const match = OBJECT_ID.exec(id)
+  if (match?.[1] !== prefix || match[2] === undefined || match[3] === undefined) return undefined
+  return { account: Number.parseInt(match[2], 32), seq: Number.parseInt(match[3], 32) }
+}

@@ -1,0 +1,186 @@
+/** Journal records as text: named fields, amounts as integers of micro-credits in strings, nothing said that is at its default. */
+
+import type { BudgetTerms, GrantTerms } from './account.ts'
+import type { Balance } from './balance.ts'
+import type { Microcredits } from './credits.ts'
+import { type Decimal, formatDecimal, parseDecimal } from './decimal.ts'
+import type { JournalRecord, KeyTerms, Movement, NewGrant } from './record.ts'
+
+/** How one field is written and read. `fallback` is not written, and read when nothing is there. */
+interface Field {
+  readonly isFallback: (value: unknown) => boolean
+  readonly fallback: unknown
+  readonly encode: (value: never) => unknown
+  readonly decode: (value: never) => unknown
+}
+
+const same = (value: unknown): unknown => value
+const never = (): boolean => false
+const isNull = (value: unknown): boolean => value === null
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
+const isEmptyMap = (value: unknown): boolean => typeof value === 'object' && value !== null && Object.keys(value).length === 0
+
+const plain: Field = { isFallback: never, fallback: undefined, encode: same, decode: same }
+const optional: Field = { isFallback: isNull, fallback: null, encode: same, decode: same }
+const list: Field = { isFallback: isEmptyList, fallback: [], encode: same, decode: same }
+const map: Field = { isFallback: isEmptyMap, fallback: {}, encode: same, decode: same }
+const amount: Field = {
+  isFallback: never,
+  fallback: undefined,
+  encode: (value: Microcredits) => value.toString(),
+  decode: (text: string) => BigInt(text),
+}
+const decimals: Field = { isFallback: isEmptyMap, fallback: {}, encode: encodeDecimals, decode: decodeDecimals }
+const movements: Field = {
+  isFallback: isEmptyList,
+  fallback: [],
+  encode: (value: readonly Movement[]) => value.map(encodeMovement),
+  decode: (value: EncodedMovement[]) => value.map(decodeMovement),
+}
+const balance: Field = {
+  isFallback: never,
+  fallback: undefined,
+  encode: ({ settled, held }: Balance) => [settled.toString(), held.toString()],
+  decode: decodeBalance,
+}
+const newGrant: Field = {
+  isFallback: isNull,
+  fallback: null,
+  encode: (value: NewGrant) => ({ ...value, amount: value.amount.toString() }),
+  decode: decodeNewGrant,
+}
+const keyTerms: Field = { isFallback: never, fallback: undefined, encode: encodeKeyTerms, decode: decodeKeyTerms }
+const reopened: Field = { isFallback: isEmptyList, fallback: [], encode: same, decode: (value: GrantTerms[]) => value }
+
+type Fields = Readonly<Record<string, Field>>
+
+const HEAD: Fields = { actor: plain, requestId: optional, events: list }
+const CREDITS: Fields = { creditType: plain, movements, balance }
+const WORK: Fields = { operation: plain, key: optional, quantities: decimals, attributes: map, priceVersion: optional, metadata: map }
+const ENDINGS: Fields = { expired: amount, voided: amount }
+const PROFILE: Fields = { name: plain, externalId: optional, metadata: map, capturePolicy: optional }
+
+const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
+  account_created: PROFILE,
+  account_updated: { ...PROFILE, status: plain },
+  key_created: { terms: keyTerms, secret: plain },
+  key_updated: { key: plain, terms: keyTerms },
+  key_rotated: { key: plain, secret: plain, previousUntilMs: plain },
+  key_revoked: { key: plain },
+  grant: { ...CREDITS, grant: newGrant },
+  grant_expired: { ...CREDITS, grant: plain, credits: amount, dueMs: plain },
+  grant_voided: { ...CREDITS, grant: plain, credits: amount, reason: plain },
+  adjustment: { ...CREDITS, credits: amount, reason: plain },
+  debt_repaid: { ...CREDITS, dueMs: plain },
+  charge: { ...WORK, ...CREDITS, credits: amount },
+  hold: { ...WORK, ...CREDITS, credits: amount, expiresAtMs: plain, policy: optional },
+  hold_extended: { hold: plain, expiresAtMs: plain },
+  hold_increased: { ...CREDITS, hold: plain, credits: amount },
+  capture: { ...WORK, ...CREDITS, ...ENDINGS, hold: plain, credits: amount, final: plain, unheld: amount, draws: plain },
+  late_capture: { ...WORK, ...CREDITS, hold: plain, credits: amount },
+  hold_released: { ...CREDITS, ...ENDINGS, hold: plain, credits: amount },
+  hold_expired: { ...CREDITS, ...ENDINGS, hold: plain, credits: amount, dueMs: plain },
+  refund: {
+    ...CREDITS,
+    charge: plain,
+    credits: amount,
+    operation: plain,
+    key: optional,
+    chargedAtMs: plain,
+    reason: plain,
+    reopened,
+    grant: newGrant,
+  },
+}
+
+const TABLES = new Map(Object.entries(FIELDS).map(([kind, fields]) => [kind, Object.entries({ ...fields, ...HEAD })]))
+
+/** A record as a journal row keeps it. */
+export interface JournalRow {
+  readonly seq: number
+  readonly atMs: number
+  readonly kind: string
+  readonly body: string
+}
+
+/** Everything of a record but its place, time and kind, as JSON text. The same record always gives the same text. */
+export function encodeRecord(record: JournalRecord): string {
+  const body: Record<string, unknown> = {}
+  const source = record as unknown as Readonly<Record<string, unknown>>
+  for (const [name, field] of TABLES.get(record.kind) ?? []) {
+    const value = source[name]
+    if (!field.isFallback(value)) body[name] = field.encode(value as never)
+  }
+  return JSON.stringify(body)
+}
+
+/** Reads a journal row. Throws a fault when it is damaged. */
+export function decodeRecord({ seq, atMs, kind, body }: JournalRow): JournalRecord {
+  const fields = TABLES.get(kind)
+  if (!fields) throw new Error(`record ${seq} is of an unknown kind: ${kind}`)
+  const parsed = JSON.parse(body) as Readonly<Record<string, unknown>>
+  const record: Record<string, unknown> = { kind, seq, atMs }
+  for (const [name, field] of fields) {
+    const value = parsed[name]
+    if (value === undefined && field.fallback === undefined) throw new Error(`record ${seq} lacks ${name}`)
+    record[name] = value === undefined ? field.fallback : field.decode(value as never)
+  }
+  return record as unknown as JournalRecord
+}
+
+type EncodedMovement = readonly [grant: number, remaining: string, held: string, remainingAfter: string, heldAfter: string]
+
+function encodeMovement({ grant, remaining, held, remainingAfter, heldAfter }: Movement): EncodedMovement {
+  return [grant, remaining.toString(), held.toString(), remainingAfter.toString(), heldAfter.toString()]
+}
+
+function decodeMovement([grant, remaining, held, remainingAfter, heldAfter]: EncodedMovement): Movement {
+  return { grant, remaining: units(remaining), held: units(held), remainingAfter: units(remainingAfter), heldAfter: units(heldAfter) }
+}
+
+function units(text: string): Microcredits {
+  return BigInt(text) as Microcredits
+}
+
+function decodeBalance([settled, held]: readonly [string, string]): Balance {
+  return { settled: units(settled), held: units(held) }
+}
+
+function encodeDecimals(quantities: Readonly<Record<string, Decimal>>): Record<string, string> {
+  const encoded: Record<string, string> = {}
+  for (const unit in quantities) encoded[unit] = formatDecimal(quantities[unit] ?? 0n)
+  return encoded
+}
+
+function decodeDecimals(encoded: Readonly<Record<string, string>>): Record<string, Decimal> {
+  const quantities: Record<string, Decimal> = {}
+  for (const [unit, text] of Object.entries(encoded)) {
+    const quantity = parseDecimal(text)
+    if (quantity === undefined) throw new Error(`${text} is not a quantity`)
+    quantities[unit] = quantity
+  }
+  return quantities
+}
+
+function decodeNewGrant(encoded: Omit<NewGrant, 'amount'> & { readonly amount: string }): NewGrant {
+  return { ...encoded, amount: units(encoded.amount) }
+}
+
+type EncodedBudget = Omit<BudgetTerms, 'limit' | 'maxPerCharge'> & { readonly limit: string | null; readonly maxPerCharge: string | null }
+type EncodedKeyTerms = Omit<KeyTerms, 'budget'> & { readonly budget: EncodedBudget | null }
+
+/** A key's terms as plain JSON. */
+export function encodeKeyTerms(terms: KeyTerms): EncodedKeyTerms {
+  const { budget } = terms
+  return {
+    ...terms,
+    budget: budget && { ...budget, limit: budget.limit?.toString() ?? null, maxPerCharge: budget.maxPerCharge?.toString() ?? null },
+  }
+}
+
+/** Reads a key's terms from plain JSON. */
+export function decodeKeyTerms(encoded: EncodedKeyTerms): KeyTerms {
+  const { budget } = encoded
+  const amountOf = (text: string | null): Microcredits | null => (text === null ? null : units(text))
+  return { ...encoded, budget: budget && { ...budget, limit: amountOf(budget.limit), maxPerCharge: amountOf(budget.maxPerCharge) } }
+}

@@ -1,0 +1,59 @@
+/** Every expected no: a code that clients switch on, and what the code means. A refused command changes nothing. */
+
+/** What each refusal means. The HTTP status, the page and the fix of each are in src/http/problems.ts. */
+export const REFUSALS = {
+  account_not_found: 'No account has this id or external id.',
+  account_suspended: 'The account is suspended: it can be read and credited, and takes no new charges or holds.',
+  external_id_taken: 'Another account has this external id.',
+  amount_out_of_range: 'The credits would leave the range of ±9.2·10¹² that an account can hold.',
+  insufficient_credits: 'The account has fewer credits available than the call costs.',
+  credits_in_flight: 'The balance would cover the call, but live holds have set the credits aside.',
+  key_budget_exceeded: "The call would exceed the key's own budget. The account may have credits.",
+  key_charge_limit_exceeded: 'One call would cost more than the key may spend at once.',
+  operation_not_allowed: 'The key is limited to other operations.',
+  key_not_found: 'No API key has this id.',
+  key_revoked: 'The API key has been revoked.',
+  price_not_configured: 'The price book in force has no price for the operation. Unpriced work is refused, never free.',
+  quantity_required: 'The price needs a quantity that the call did not state.',
+  unknown_unit: 'The call stated a unit that the price does not have.',
+  quote_invalid: 'The quote id was not made by this server for this account.',
+  quote_expired: 'The quote is past its time.',
+  charge_not_found: 'No charge has this id.',
+  refund_exceeds_charge: 'The refunds of a charge may not add up to more than the charge.',
+  grant_not_found: 'No grant has this id.',
+  grant_closed: 'The grant is spent, expired or voided already.',
+  hold_not_found: 'No hold has this id.',
+  hold_already_captured: 'The hold was captured before. A hold ends once.',
+  hold_already_released: 'The hold was released before. A hold ends once.',
+  hold_expired: 'The hold has expired. Only a late capture is possible.',
+  hold_ttl_exceeded: 'A hold may live for at most 24 hours from when it was made.',
+  capture_exceeds_hold: 'The capture is above the hold, and the policy in force is to reject that.',
+  too_many_open_grants: 'The account has as many open grants as one account may have.',
+  too_many_open_holds: 'The account has as many live holds as one account may have.',
+  too_many_keys: 'The account has as many API keys as one account may have.',
+  idempotency_key_reused: 'The idempotency key was used before, with another request.',
+} as const
+
+/** The code of a refusal. */
+export type RefusalCode = keyof typeof REFUSALS
+
+/** Figures that explain a refusal: amounts are decimal strings of credits, times RFC 3339, durations whole seconds. */
+export type RefusalFacts = Readonly<Record<string, string | number | null>>
+
+/** An expected no, as a value. */
+export interface Refusal {
+  readonly refused: RefusalCode
+  /** A sentence fit for strangers. */
+  readonly detail: string
+  readonly facts: RefusalFacts
+}
+
+/** Makes a refusal. */
+export function refuse(refused: RefusalCode, detail: string, facts: RefusalFacts = {}): Refusal {
+  return { refused, detail, facts }
+}
+
+/** Tells a refusal from a result. */
+export function isRefusal(value: object): value is Refusal {
+  return 'refused' in value
+}
