@@ -1,0 +1,37 @@
+/** `npm test`: every test there is, or those in the files that are named. Ends with a line `N passed, N failed`. */
+
+import { globSync } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+
+const root = join(import.meta.dirname, '..')
+/** Test files that run beside each other: the machines that tests run on have two cores. */
+const FILES_AT_ONCE = 2
+/** Longest that one test file may take. */
+const FILE_TIMEOUT_MS = 10 * 60_000
+
+const [, , ...named] = process.argv
+const patterns = named.length > 0 ? named : ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts']
+const files = globSync(patterns, { cwd: root }).map((file) => join(root, file))
+if (files.length === 0) throw new Error(`no test files match ${patterns.join(' ')}`)
+
+let passed = 0
+let failed = 0
+const skipped: string[] = []
+
+const events = run({ files: files.sort(), concurrency: FILES_AT_ONCE, timeout: FILE_TIMEOUT_MS })
+events.on('test:pass', ({ name, skip, todo, details }) => {
+  if (details.type === 'suite') return
+  if (skip !== undefined || todo !== undefined) skipped.push(name)
+  else passed++
+})
+events.on('test:fail', () => {
+  failed++
+})
+await pipeline(events, new spec(), process.stdout, { end: false })
+// A test that does not run proves nothing, so it counts as one that fails.
+for (const name of skipped) console.log(`skipped: ${name}`)
+console.log(`\n${passed} passed, ${failed + skipped.length} failed`)
+process.exitCode = failed + skipped.length === 0 ? 0 : 1
