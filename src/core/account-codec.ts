@@ -10,7 +10,17 @@ export const STATE_FORMAT = 1
 type Text = string
 type EncodedGrant = readonly [number, OpenGrant['source'], number, number, number | null, 0 | 1, Text, Text, OpenGrant['closed']]
 type EncodedPool = readonly [Text, readonly EncodedGrant[], Text, Text, Text, Text, Text, Text]
-type EncodedHold = readonly [number, Text, Text, number | null, number, number, OpenHold['policy'], readonly (readonly [number, Text])[]]
+type EncodedHold = readonly [
+  number,
+  Text,
+  Text,
+  number | null,
+  number,
+  number,
+  OpenHold['policy'],
+  Text,
+  readonly (readonly [number, Text])[],
+]
 type EncodedBudget = readonly [number, Text | null, KeyBudget['period'], Text, Text | null, number, number, number, Text]
 type EncodedUsage = readonly [Text, number | null, Text, number, Text, number, Text, readonly (readonly [Text, Text])[]]
 type EncodedState = readonly [
@@ -85,11 +95,11 @@ function decodePool([creditType, grants, debt, granted, charged, refunded, expir
     creditType,
     grants: grants.map(decodeGrant),
     debt: units(debt),
-    granted: units(granted),
-    charged: units(charged),
-    refunded: units(refunded),
-    expired: units(expired),
-    voided: units(voided),
+    granted: BigInt(granted),
+    charged: BigInt(charged),
+    refunded: BigInt(refunded),
+    expired: BigInt(expired),
+    voided: BigInt(voided),
   }
 }
 
@@ -102,11 +112,12 @@ function decodeGrant([seq, source, priority, effectiveAtMs, expiresAtMs, paid, r
   return { seq, source, priority, effectiveAtMs, expiresAtMs, paid: paid === 1, remaining: units(remaining), held: units(held), closed }
 }
 
-function encodeHold({ seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, parts }: OpenHold): EncodedHold {
-  return [seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, parts.map(({ grant, held }) => [grant, `${held}`] as const)]
+function encodeHold({ seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, total, parts }: OpenHold): EncodedHold {
+  const kept = parts.map(({ grant, held }) => [grant, `${held}`] as const)
+  return [seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, `${total}`, kept]
 }
 
-function decodeHold([seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, parts]: EncodedHold): OpenHold {
+function decodeHold([seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, total, parts]: EncodedHold): OpenHold {
   return {
     seq,
     creditType,
@@ -115,6 +126,7 @@ function decodeHold([seq, creditType, operation, key, createdAtMs, expiresAtMs, 
     createdAtMs,
     expiresAtMs,
     policy,
+    total: units(total),
     parts: parts.map(([grant, held]) => ({ grant, held: units(held) })),
   }
 }
@@ -150,19 +162,16 @@ function decodeBudget([key, limit, period, timeZone, maxPerCharge, windowStartMs
 }
 
 function encodeUsage({ operation, key, creditType, charges, credits, refunds, refunded, quantities }: UsageRow): EncodedUsage {
-  return [
-    operation,
-    key,
-    creditType,
-    charges,
-    `${credits}`,
-    refunds,
-    `${refunded}`,
-    Object.entries(quantities).map(([unit, sum]) => [unit, `${sum}`] as const),
-  ]
+  return [operation, key, creditType, charges, `${credits}`, refunds, `${refunded}`, sumsOf(quantities)]
+}
+
+/** By unit, so that equal sums give equal texts. */
+function sumsOf(quantities: UsageRow['quantities']): (readonly [Text, Text])[] {
+  const sums = Object.entries(quantities).map(([unit, sum]) => [unit, `${sum}`] as const)
+  return sums.sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function decodeUsage([operation, key, creditType, charges, credits, refunds, refunded, quantities]: EncodedUsage): UsageRow {
   const sums = Object.fromEntries(quantities.map(([unit, sum]) => [unit, BigInt(sum) as Decimal]))
-  return { operation, key, creditType, charges, credits: units(credits), refunds, refunded: units(refunded), quantities: sums }
+  return { operation, key, creditType, charges, credits: BigInt(credits), refunds, refunded: BigInt(refunded), quantities: sums }
 }

@@ -47,11 +47,12 @@ export interface Pool {
   readonly grants: readonly OpenGrant[]
   /** What the account owes: positive when captures went beyond every grant. */
   readonly debt: Microcredits
-  readonly granted: Microcredits
-  readonly charged: Microcredits
-  readonly refunded: Microcredits
-  readonly expired: Microcredits
-  readonly voided: Microcredits
+  /** Sums of all time, in micro-credits: unlike balances they may pass what an account can hold. */
+  readonly granted: bigint
+  readonly charged: bigint
+  readonly refunded: bigint
+  readonly expired: bigint
+  readonly voided: bigint
 }
 
 /** What happens when a capture is above its hold. */
@@ -74,6 +75,8 @@ export interface OpenHold {
   readonly createdAtMs: number
   readonly expiresAtMs: number
   readonly policy: CapturePolicy | null
+  /** Set aside when it was opened, and by increases since. */
+  readonly total: Microcredits
   /** In draw order; captures take from the front, releases from the back. */
   readonly parts: readonly HoldPart[]
 }
@@ -106,9 +109,10 @@ export interface UsageRow {
   readonly key: number | null
   readonly creditType: string
   readonly charges: number
-  readonly credits: Microcredits
+  /** Micro-credits. A sum: it may pass what an account can hold. */
+  readonly credits: bigint
   readonly refunds: number
-  readonly refunded: Microcredits
+  readonly refunded: bigint
   /** Sum of each unit. */
   readonly quantities: Readonly<Record<string, Decimal>>
 }
@@ -164,7 +168,7 @@ const NONE = 0n as Microcredits
 
 /** A pool before its first grant. */
 export function emptyPool(creditType: string): Pool {
-  return { creditType, grants: [], debt: NONE, granted: NONE, charged: NONE, refunded: NONE, expired: NONE, voided: NONE }
+  return { creditType, grants: [], debt: NONE, granted: 0n, charged: 0n, refunded: 0n, expired: 0n, voided: 0n }
 }
 
 /** The pool of a credit type, empty when the account never had any. */

@@ -18,7 +18,8 @@ export function currentBudget(budget: KeyBudget, nowMs: number): KeyBudget {
 export function heldByKey(state: AccountState, key: number): Microcredits {
   let held = 0n
   for (const hold of state.holds) if (hold.key === key) held += heldBy(hold)
-  return micro(held)
+  // Of several credit types together: more than one amount may be.
+  return held as Microcredits
 }
 
 /** What a key may still spend in its window: limit − spent − held, and never below zero; null without a limit. */
@@ -32,7 +33,7 @@ export interface KeySpending {
   readonly key: number | null
   readonly credits: Microcredits
   /** What the whole charge or hold comes to, when `credits` is only an increase of it. */
-  readonly perCharge?: Microcredits
+  readonly perCharge?: bigint
 }
 
 /** Refuses credits that the key's budget does not cover at this moment. Keys without a budget pass. */
@@ -92,7 +93,8 @@ function count(
   return budgets.map((budget) => {
     if (budget.key !== key) return budget
     const current = currentBudget(budget, atMs)
-    return { ...current, spent: micro(current.spent + credits) }
+    // All that a key ever spent may be more than one amount may be.
+    return { ...current, spent: (current.spent + credits) as Microcredits }
   })
 }
 

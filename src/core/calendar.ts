@@ -21,20 +21,28 @@ interface LocalDate {
   readonly day: number
 }
 
-/** The window of a period that holds `atMs`. Local midnights that daylight saving skips are the first moment after the gap. */
+/** The window of a period that holds `atMs`. A local midnight that daylight saving skips is the first moment after the gap. */
 export function windowAt(period: Period, timeZone: string, atMs: number): Window {
   if (period === 'lifetime') return { startMs: 0, endMs: FOREVER_MS }
   const { year, month, day } = localDate(atMs, timeZone)
-  if (period === 'month')
-    return { startMs: midnight({ year, month, day: 1 }, timeZone), endMs: midnight({ year, month: month + 1, day: 1 }, timeZone) }
-  // Date.UTC carries a day of 0 or 32 over into the neighbouring month.
-  const first = period === 'day' ? day : day - ((new Date(Date.UTC(year, month - 1, day)).getUTCDay() + 6) % 7)
-  const length = period === 'day' ? 1 : 7
-  return { startMs: midnight({ year, month, day: first }, timeZone), endMs: midnight({ year, month, day: first + length }, timeZone) }
+  const weekday = (new Date(Date.UTC(year, month - 1, day)).getUTCDay() + 6) % 7
+  // Date.UTC carries a day of 0 or 32, and a month of 0 or 13, over into the neighbouring one.
+  const startOf = (index: number): readonly number[] => {
+    if (period === 'month') return midnights({ year, month: month + index, day: 1 }, timeZone)
+    return midnights({ year, month, day: period === 'day' ? day + index : day - weekday + 7 * index }, timeZone)
+  }
+  const [startMs = atMs] = startOf(0)
+  // Clocks may fall back from a new date into the old one: then the new one begins a second time, and that is the old one's end.
+  const endMs = startOf(1).find((moment) => moment > atMs) ?? FOREVER_MS
+  return { startMs, endMs }
 }
+
+/** Names as the IANA database writes them; offsets such as +05:30 mean different things to different systems. */
+const ZONE_NAME = /^(?:UTC|(?:US|[A-Z][a-z]+)(?:\/[A-Z][A-Za-z0-9_+-]*){1,2})$/
 
 /** Whether a name is a time zone that this runtime knows. */
 export function isTimeZone(name: string): boolean {
+  if (!ZONE_NAME.test(name)) return false
   try {
     formatterOf(name)
     return true
@@ -78,15 +86,15 @@ function localDate(atMs: number, timeZone: string): LocalDate {
   return { year: local.getUTCFullYear(), month: local.getUTCMonth() + 1, day: local.getUTCDate() }
 }
 
-/** The first moment of a local date. */
-function midnight({ year, month, day }: LocalDate, timeZone: string): number {
+/** The moments at which the clocks of a zone show the midnight that begins a date: nearly always one, in order. */
+function midnights({ year, month, day }: LocalDate, timeZone: string): readonly number[] {
   const asUtc = Date.UTC(year, month - 1, day)
-  if (timeZone === 'UTC') return asUtc
-  // The offset a day before and a day after bracket any change; of the two candidates, the earlier moment on the wanted date.
-  const offsets = [wallClockMs(asUtc - DAY_MS, timeZone) - (asUtc - DAY_MS), wallClockMs(asUtc + DAY_MS, timeZone) - (asUtc + DAY_MS)]
-  const candidates = offsets.map((offset) => asUtc - offset).sort((a, b) => a - b)
-  const exact = candidates.find((candidate) => wallClockMs(candidate, timeZone) === asUtc)
-  return exact ?? afterGap(candidates, asUtc, timeZone)
+  if (timeZone === 'UTC') return [asUtc]
+  // The offsets a day before and a day after bracket any change: they lead to the midnight, or the change jumped over it.
+  const offsets = [-DAY_MS, DAY_MS].map((away) => wallClockMs(asUtc + away, timeZone) - (asUtc + away))
+  const candidates = [...new Set(offsets.map((offset) => asUtc - offset))].sort((a, b) => a - b)
+  const exact = candidates.filter((candidate) => wallClockMs(candidate, timeZone) === asUtc)
+  return exact.length > 0 ? exact : [afterGap(candidates, asUtc, timeZone)]
 }
 
 /** Midnight does not exist when clocks jump over it: binary search for the jump, the first moment of the new date. */

@@ -1,5 +1,7 @@
 /** Exact decimals for quantities, rates and multipliers: a scaled bigint, never a float. */
 
+import { pointed } from './credits.ts'
+
 /** Digits after the point that quantities, rates and multipliers keep. */
 export const DECIMAL_PLACES = 12
 
@@ -20,7 +22,9 @@ const DECIMAL = /^(0|[1-9]\d{0,14})(?:\.(\d{1,12}))?$/
  * Returns undefined for anything else.
  */
 export function parseDecimal(input: unknown): Decimal | undefined {
-  const text = typeof input === 'number' ? String(input) : input
+  if (typeof input === 'number' && input >= 0 && input < 1e15 && Number.isInteger(input) && !Object.is(input, -0))
+    return (BigInt(input) * SCALE) as Decimal
+  const text = typeof input === 'number' ? plainText(input) : input
   if (typeof text !== 'string') return undefined
   const match = DECIMAL.exec(text)
   if (!match) return undefined
@@ -29,19 +33,25 @@ export function parseDecimal(input: unknown): Decimal | undefined {
   return (BigInt(whole) * SCALE + BigInt(decimals.padEnd(DECIMAL_PLACES, '0'))) as Decimal
 }
 
-/** Writes a decimal in its shortest form: `"1.5"`, `"0.000001"`. */
+/** The digits of a number; small ones print with an exponent, which is not how anybody writes a price per token. */
+function plainText(value: number): string {
+  if (value >= 1e-6 || value <= 0) return String(value)
+  const fixed = value.toFixed(DECIMAL_PLACES)
+  return Number(fixed) === value ? fixed : String(value)
+}
+
+/** Writes a decimal in its shortest form: `"1.5"`, `"0.000001"`. Throws a fault for negative ones. */
 export function formatDecimal(value: bigint): string {
-  const whole = value / SCALE
-  const rest = value - whole * SCALE
-  if (rest === 0n) return whole.toString()
-  return `${whole}.${rest.toString().padStart(DECIMAL_PLACES, '0').replace(/0+$/, '')}`
+  if (value < 0n) throw new RangeError(`${value} is not a quantity, rate or multiplier`)
+  return pointed(value, DECIMAL_PLACES)
 }
 
 /** How a price turns an exact result into micro-credits. `ceil` is the default: the house never loses a fraction. */
 export type Rounding = 'ceil' | 'floor' | 'half_up' | 'half_even'
 
-/** Divides two non-negative integers and rounds once, in the named way. */
+/** Divides two non-negative integers and rounds once, in the named way. Throws a fault for negative ones: no price is. */
 export function divide(numerator: bigint, denominator: bigint, rounding: Rounding): bigint {
+  if (numerator < 0n || denominator < 0n) throw new RangeError(`${numerator} / ${denominator} is not a price`)
   const floor = numerator / denominator
   const rest = numerator - floor * denominator
   if (rest === 0n) return floor

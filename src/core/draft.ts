@@ -1,7 +1,7 @@
 /** Drafts: how a decision is built up, record by record, on a state that stays as it was. */
 
 import { type AccountState, type GrantTerms, type OpenGrant, type Pool, poolOf } from './account.ts'
-import { type Balance, balanceOf, isEligible } from './balance.ts'
+import { type Balance, balanceOf, burnOrder, isEligible } from './balance.ts'
 import { least, type Microcredits, micro, ZERO } from './credits.ts'
 import { evolve } from './evolve.ts'
 import { type Actor, DEBT, type ExtraEvent, type JournalRecord, type Movement } from './record.ts'
@@ -48,7 +48,8 @@ export class Draft {
 
   append(record: NewRecord, actor: Actor = this.#context.actor): void {
     const heading = { seq: this.nextSeq, atMs: this.nowMs, actor, requestId: actor === 'time' ? null : this.#context.requestId }
-    const placed = { ...record, ...heading } as JournalRecord
+    // The record was made for this: it gets its heading without another copy.
+    const placed = Object.assign(record, heading) as JournalRecord
     this.state = evolve(this.state, placed)
     this.#records.push(placed)
   }
@@ -78,7 +79,9 @@ interface Left {
 export class PoolDraft {
   readonly #pool: Pool
   readonly #nowMs: number
-  readonly #before: Balance
+  readonly #settledBefore: bigint
+  /** In burn order, with those that the record makes or reopens. */
+  #grants: readonly OpenGrant[]
   readonly #touched = new Map<number, Left>()
   readonly #movements: Movement[] = []
   #debt: bigint
@@ -88,10 +91,13 @@ export class PoolDraft {
   constructor(pool: Pool, nowMs: number) {
     this.#pool = pool
     this.#nowMs = nowMs
-    this.#before = balanceOf(pool, nowMs)
+    this.#grants = pool.grants
+    const { settled, held } = balanceOf(pool, nowMs)
     this.#debt = pool.debt
-    this.#settled = this.#before.settled
-    this.#held = this.#before.held
+    this.#settled = settled
+    this.#held = held
+    // A debt hides what became usable at this very moment: it is news only once the debt is paid.
+    this.#settledBefore = pool.debt > 0n ? least(settled, -pool.debt) : settled
   }
 
   get creditType(): string {
@@ -116,12 +122,13 @@ export class PoolDraft {
 
   /** The fields that every record about credits carries. */
   get fields(): { creditType: string; movements: readonly Movement[]; balance: Balance; events: readonly ExtraEvent[] } {
-    return { creditType: this.creditType, movements: this.#movements, balance: this.balance, events: this.#events() }
+    return { creditType: this.creditType, movements: this.#movements, balance: this.balance, events: this.events }
   }
 
-  #events(): readonly ExtraEvent[] {
-    if (this.#before.settled > 0n && this.#settled <= 0n) return ['credits.exhausted']
-    return this.#before.settled <= 0n && this.#settled > 0n ? ['credits.recovered'] : []
+  /** What subscribers hear of the change to the balance. */
+  get events(): readonly ExtraEvent[] {
+    if (this.#settledBefore > 0n && this.#settled <= 0n) return ['credits.exhausted']
+    return this.#settledBefore <= 0n && this.#settled > 0n ? ['credits.recovered'] : []
   }
 
   /** What is left of a grant that is not held, with this draft's movements in it. */
@@ -133,6 +140,7 @@ export class PoolDraft {
   /** Puts a grant that the record makes or reopens in reach of its movements. */
   open(grant: GrantTerms): void {
     this.#touched.set(grant.seq, { grant, remaining: 0n, held: 0n })
+    this.#grants = [...this.#grants, { ...grant, remaining: ZERO, held: ZERO, closed: null }].sort(burnOrder)
   }
 
   move(seq: number, remaining: bigint, held: bigint): void {
@@ -172,7 +180,7 @@ export class PoolDraft {
 
   #eachEligible(credits: bigint, take: (grant: number, part: bigint) => void): bigint {
     let wanting = credits
-    for (const grant of this.#pool.grants) {
+    for (const grant of this.#grants) {
       if (wanting === 0n) break
       if (!isEligible(grant, this.#nowMs)) continue
       const part = least(this.freeOf(grant), wanting)
@@ -202,10 +210,9 @@ export class PoolDraft {
   }
 
   /** Pays the debt with whatever is free: credits are never available beside a debt. */
-  repay(opened: GrantTerms | null = null): void {
-    if (this.#debt === 0n) return
-    const made = opened === null ? [] : [{ ...opened, remaining: ZERO, held: ZERO, closed: null }]
-    for (const grant of [...this.#pool.grants, ...made]) {
+  repay(): void {
+    for (const grant of this.#grants) {
+      if (this.#debt === 0n) return
       if (!isEligible(grant, this.#nowMs)) continue
       const part = least(this.freeOf(grant), this.#debt)
       if (part <= 0n) continue

@@ -14,7 +14,7 @@ interface Due {
 export function openDraft(state: AccountState, context: Context): Draft {
   const draft = new Draft(state, context)
   while (draft.state.dueMs <= draft.nowMs) {
-    const next = earliestDue(draft.state, draft.nowMs)
+    const next = earliestDue(draft.state, { sinceMs: state.atMs, nowMs: draft.nowMs })
     if (!next) break
     next.book(draft)
   }
@@ -23,11 +23,14 @@ export function openDraft(state: AccountState, context: Context): Draft {
 
 /** The account as it really is at a moment, whether or not what was due has been booked. */
 export function viewAt(state: AccountState, nowMs: number): AccountState {
-  return state.dueMs > nowMs ? state : openDraft(state, { nowMs, actor: 'time', requestId: null }).state
+  return state.dueMs > Math.max(nowMs, state.atMs) ? state : openDraft(state, { nowMs, actor: 'time', requestId: null }).state
 }
 
-/** At one moment holds end before grants do, so that a hold which ends with its grant lets the credits expire with it. */
-function earliestDue(state: AccountState, nowMs: number): Due | undefined {
+/**
+ * At one moment holds end before grants do, so that a hold which ends with its grant lets the credits expire with it. Debts are
+ * paid by grants that have become effective since the last record: none that was effective then had anything free.
+ */
+function earliestDue(state: AccountState, { sinceMs, nowMs }: { readonly sinceMs: number; readonly nowMs: number }): Due | undefined {
   let found: Due | undefined
   const offer = (dueMs: number, book: Due['book']): void => {
     if (dueMs <= nowMs && (found === undefined || dueMs < found.dueMs)) found = { dueMs, book }
@@ -37,7 +40,8 @@ function earliestDue(state: AccountState, nowMs: number): Due | undefined {
     for (const grant of grants) {
       if (grant.closed !== null) continue
       if (grant.expiresAtMs !== null) offer(grant.expiresAtMs, (draft) => expireGrant(draft, creditType, grant))
-      if (debt > 0n && grant.remaining > grant.held) offer(grant.effectiveAtMs, (draft) => repayDebt(draft, creditType, grant))
+      if (debt > 0n && grant.remaining > grant.held && grant.effectiveAtMs > sinceMs)
+        offer(grant.effectiveAtMs, (draft) => repayDebt(draft, creditType, grant))
     }
   }
   return found

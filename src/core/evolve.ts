@@ -1,7 +1,7 @@
 /** Folds one journal record into an account's state. The only way a state ever changes, live, on recovery and in an audit. */
 
 import { type AccountState, emptyPool, type GrantTerms, type OpenGrant, type OpenHold, type Pool } from './account.ts'
-import { balanceOf, burnOrder } from './balance.ts'
+import { burnOrder } from './balance.ts'
 import { evolveBudgets } from './budget.ts'
 import { FOREVER_MS } from './calendar.ts'
 import { type Microcredits, micro, ZERO } from './credits.ts'
@@ -107,11 +107,11 @@ function evolvePool(pool: Pool, record: CreditsRecord): Pool {
     creditType: pool.creditType,
     grants: moved.grants,
     debt: moved.debt,
-    granted: micro(pool.granted + totals.granted),
-    charged: micro(pool.charged + totals.charged),
-    refunded: micro(pool.refunded + totals.refunded),
-    expired: micro(pool.expired + totals.expired),
-    voided: micro(pool.voided + totals.voided),
+    granted: pool.granted + totals.granted,
+    charged: pool.charged + totals.charged,
+    refunded: pool.refunded + totals.refunded,
+    expired: pool.expired + totals.expired,
+    voided: pool.voided + totals.voided,
   }
 }
 
@@ -185,26 +185,4 @@ function closeGrant(grants: OpenGrant[], seq: number, closed: 'expired' | 'voide
   const index = grants.findIndex((grant) => grant.seq === seq)
   const grant = grants[index]
   if (grant) grants[index] = { ...grant, closed }
-}
-
-/** Throws a fault when the state breaks an invariant: conservation, holds against grants, debt against credits left. */
-export function assertSound(state: AccountState): void {
-  for (const pool of state.pools) {
-    const remaining = pool.grants.reduce((sum, grant) => sum + grant.remaining, 0n)
-    const booked = pool.granted - pool.charged + pool.refunded - pool.expired - pool.voided
-    if (remaining - pool.debt !== booked)
-      throw new Error(`${pool.creditType}: ${remaining - pool.debt} left where the totals say ${booked}`)
-    for (const grant of pool.grants) assertHeld(state, pool, grant)
-    const { settled, held } = balanceOf(pool, state.atMs)
-    if (pool.debt > 0n && settled - held > -pool.debt) throw new Error(`${pool.creditType}: a debt of ${pool.debt} beside free credits`)
-  }
-}
-
-function assertHeld(state: AccountState, pool: Pool, grant: OpenGrant): void {
-  let held = 0n
-  for (const hold of state.holds) {
-    if (hold.creditType !== pool.creditType) continue
-    for (const part of hold.parts) if (part.grant === grant.seq) held += part.held
-  }
-  if (held !== grant.held) throw new Error(`${pool.creditType}: grant ${grant.seq} has ${grant.held} held where live holds say ${held}`)
 }

@@ -2,7 +2,7 @@
 
 import type { HoldPart, OpenHold } from './account.ts'
 import { type Microcredits, micro } from './credits.ts'
-import type { HoldOpened, JournalRecord, Movement } from './record.ts'
+import type { HoldAfter, HoldExtended, HoldIncreased, HoldOpened, HoldReleased, JournalRecord, Movement } from './record.ts'
 
 /** Credits that a live hold has set aside. */
 export function heldBy(hold: OpenHold): Microcredits {
@@ -15,12 +15,16 @@ export function evolveHolds(holds: readonly OpenHold[], record: JournalRecord): 
     case 'hold':
       return [...holds, openedHold(record)]
     case 'hold_extended':
-      return change(holds, record.hold, (hold) => ({ ...hold, expiresAtMs: record.expiresAtMs }))
+      return change(holds, record.hold, (hold) => checked(record, { ...hold, expiresAtMs: record.after.expiresAtMs }))
     case 'hold_increased':
-      return change(holds, record.hold, (hold) => ({ ...hold, parts: [...hold.parts, ...heldParts(record.movements)] }))
+      return change(holds, record.hold, (hold) => checked(record, increased(hold, record)))
     case 'capture':
       return change(holds, record.hold, (hold) => (record.final ? null : { ...hold, parts: takeFromFront(hold.parts, record.unheld) }))
     case 'hold_released':
+      return change(holds, record.hold, (hold) => {
+        checked(record, { ...hold, parts: [] })
+        return null
+      })
     case 'hold_expired':
       return change(holds, record.hold, () => null)
     default:
@@ -37,8 +41,26 @@ function openedHold(record: HoldOpened): OpenHold {
     createdAtMs: record.atMs,
     expiresAtMs: record.expiresAtMs,
     policy: record.policy,
+    total: record.credits,
     parts: heldParts(record.movements),
   }
+}
+
+function increased(hold: OpenHold, { credits, movements }: HoldIncreased): OpenHold {
+  return { ...hold, total: micro(hold.total + credits), parts: [...hold.parts, ...heldParts(movements)] }
+}
+
+/** The hold, if a record leaves of it what it says. */
+function checked({ seq, after }: HoldExtended | HoldIncreased | HoldReleased, hold: OpenHold): OpenHold {
+  const { total, held, expiresAtMs } = holdAfter(hold)
+  if (after.total !== total || after.held !== held || after.expiresAtMs !== expiresAtMs)
+    throw new Error(`record ${seq} disagrees with what is left of hold ${hold.seq}`)
+  return hold
+}
+
+/** What a hold has left, as a record of its change says it. */
+export function holdAfter(hold: OpenHold): HoldAfter {
+  return { total: hold.total, held: heldBy(hold), expiresAtMs: hold.expiresAtMs }
 }
 
 function heldParts(movements: readonly Movement[]): readonly HoldPart[] {

@@ -5,7 +5,7 @@
  */
 
 /** What an id can name. The prefix tells a reader which, and keeps a hold's id out of a charge's place. */
-export type IdPrefix = 'acct' | 'key' | 'grant' | 'chg' | 'hold' | 'rfd' | 'adj' | 'evt'
+export type IdPrefix = 'key' | 'grant' | 'chg' | 'hold' | 'rfd' | 'adj' | 'rec' | 'evt'
 
 /** Account numbers are random and below 2⁴⁰, so they tell nobody how many accounts there are. */
 export const MAX_ACCOUNT_NUMBER = 2 ** 40 - 1
@@ -48,4 +48,9 @@ export function parseObjectId(prefix: IdPrefix, id: string): Address | undefined
   const match = OBJECT_ID.exec(id)
   if (match?.[1] !== prefix || match[2] === undefined || match[3] === undefined) return undefined
   return { account: Number.parseInt(match[2], 32), seq: Number.parseInt(match[3], 32) }
+}
+
+/** The id of one of a record's events: `evt_`, the record's address, and the event's place among them. */
+export function eventId(account: number, seq: number, index: number): string {
+  return `${objectId('evt', account, seq)}_${index}`
 }

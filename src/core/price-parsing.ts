@@ -13,6 +13,7 @@ import {
   type PriceComponent,
   type Tier,
 } from './price-book.ts'
+import { isSameDimension } from './pricing.ts'
 
 /** A decimal as it travels: a string, or a JSON number. */
 export type DecimalInput = string | number
@@ -67,75 +68,72 @@ type Group = readonly { readonly row: PriceRow; readonly pointer: string }[]
 
 function parseOperation(operation: string, group: Group, faults: PriceFault[]): OperationPrice {
   if (group.length > MAX_COMPONENTS) faults.push({ pointer: '#/prices', detail: `${operation} has more than ${MAX_COMPONENTS} rows` })
-  const seen = new Set<string>()
+  const seen: string[] = []
   const components = group.map(({ row, pointer }) => {
-    if (seen.has(row.per.unit))
-      faults.push({
-        pointer: `${pointer}/per/unit`,
-        detail: `${operation} is already priced per ${row.per.unit}; rows of one operation need different units`,
-      })
-    seen.add(row.per.unit)
+    const known = seen.find((unit) => isSameDimension(unit, row.per.unit))
+    if (known !== undefined) {
+      const detail = `${operation} is already priced per ${known}; rows of one operation need units that measure different things`
+      faults.push({ pointer: `${pointer}/per/unit`, detail })
+    }
+    seen.push(row.per.unit)
     return parseComponent(row, pointer, faults)
   })
-  const whole = new WholeOperation(operation, group, faults)
-  return {
-    operation,
-    creditType: creditType(whole.agreed('credit_type') ?? DEFAULT_CREDIT_TYPE, group, faults),
-    fallbackCreditTypes: parseFallbacks(whole, group, faults),
-    components,
-    minimum: whole.credits('minimum'),
-    cap: whole.credits('cap'),
-    rounding: whole.agreed('rounding') ?? 'ceil',
-  }
+  const agreed = <Field extends keyof PriceRow>(field: Field): Stated<PriceRow[Field]> => agreedOn(field, group, faults)
+  const own = agreed('credit_type')
+  const creditType = own.value ?? DEFAULT_CREDIT_TYPE
+  checkName(creditType, own.pointer, faults)
+  const minimum = parseBound(agreed('minimum'), faults)
+  const cap = agreed('cap')
+  const most = parseBound(cap, faults)
+  if (minimum !== null && most !== null && most < minimum) faults.push({ pointer: cap.pointer, detail: 'must not be below the minimum' })
+  const fallbackCreditTypes = parseFallbacks(agreed('fallback_credit_types'), creditType, faults)
+  return { operation, creditType, fallbackCreditTypes, components, minimum, cap: most, rounding: agreed('rounding').value ?? 'ceil' }
 }
 
-/** Fields that belong to the operation and not to one row: stated on any of its rows, the same wherever stated. */
-class WholeOperation {
-  readonly #operation: string
-  readonly #group: Group
-  readonly #faults: PriceFault[]
-
-  constructor(operation: string, group: Group, faults: PriceFault[]) {
-    this.#operation = operation
-    this.#group = group
-    this.#faults = faults
-  }
-
-  agreed<Field extends keyof PriceRow>(field: Field): PriceRow[Field] | undefined {
-    let found: PriceRow[Field] | undefined
-    for (const { row, pointer } of this.#group) {
-      const stated = row[field]
-      if (stated === undefined) continue
-      if (found !== undefined && JSON.stringify(found) !== JSON.stringify(stated))
-        this.#faults.push({ pointer: `${pointer}/${field}`, detail: `rows of ${this.#operation} must agree on ${field}` })
-      found ??= stated
-    }
-    return found
-  }
-
-  credits(field: 'minimum' | 'cap'): Microcredits | null {
-    const stated = this.agreed(field)
-    if (stated === undefined) return null
-    const amount = parseCredits(stated)
-    if (amount !== undefined && amount >= 0n) return amount
-    this.#faults.push({ pointer: `${this.#group[0]?.pointer}/${field}`, detail: 'must be credits of 0 or more with at most 6 decimals' })
-    return null
-  }
+/** What the rows of an operation state for a field that belongs to all of them, and where they first do. */
+interface Stated<Value> {
+  readonly value: Value | undefined
+  readonly pointer: string
 }
 
-function creditType(name: string, group: Group, faults: PriceFault[]): string {
-  if (!NAME.test(name)) faults.push({ pointer: `${group[0]?.pointer}/credit_type`, detail: 'must match ^[a-z][a-z0-9_.-]{0,99}$' })
-  return name
+function agreedOn<Field extends keyof PriceRow>(field: Field, group: Group, faults: PriceFault[]): Stated<PriceRow[Field]> {
+  const stated = group.filter(({ row }) => row[field] !== undefined)
+  const [first, ...others] = stated
+  for (const { row, pointer } of others) {
+    if (!isSame(row[field], first?.row[field]))
+      faults.push({ pointer: `${pointer}/${field}`, detail: `must be the same on all rows of ${row.operation}` })
+  }
+  return { value: first?.row[field], pointer: `${(first ?? group[0])?.pointer}/${field}` }
 }
 
-function parseFallbacks(whole: WholeOperation, group: Group, faults: PriceFault[]): readonly string[] {
-  const names = whole.agreed('fallback_credit_types') ?? []
-  const pointer = `${group[0]?.pointer}/fallback_credit_types`
+/** An amount may be a string on one row and a number on another. */
+function isSame(a: unknown, b: unknown): boolean {
+  return typeof a === 'object' ? JSON.stringify(a) === JSON.stringify(b) : String(a) === String(b)
+}
+
+function parseBound({ value, pointer }: Stated<DecimalInput | undefined>, faults: PriceFault[]): Microcredits | null {
+  if (value === undefined) return null
+  const amount = parseCredits(value)
+  if (amount !== undefined && amount >= 0n) return amount
+  faults.push({ pointer, detail: 'must be credits of 0 or more with at most 6 decimals' })
+  return null
+}
+
+function checkName(name: string, pointer: string, faults: PriceFault[]): void {
+  if (!NAME.test(name)) faults.push({ pointer, detail: 'must match ^[a-z][a-z0-9_.-]{0,99}$' })
+}
+
+function parseFallbacks(
+  { value: names = [], pointer }: Stated<PriceRow['fallback_credit_types']>,
+  own: string,
+  faults: PriceFault[],
+): readonly string[] {
   if (names.length > MAX_FALLBACKS) faults.push({ pointer, detail: `at most ${MAX_FALLBACKS} credit types` })
-  const first = whole.agreed('credit_type') ?? DEFAULT_CREDIT_TYPE
-  if (new Set([first, ...names]).size !== names.length + 1)
+  if (new Set([own, ...names]).size !== names.length + 1)
     faults.push({ pointer, detail: "must name each credit type once, and not the price's own" })
-  for (const name of names) creditType(name, group, faults)
+  names.forEach((name, index) => {
+    checkName(name, `${pointer}/${index}`, faults)
+  })
   return names
 }
 
@@ -156,14 +154,28 @@ function parseTiers(row: PriceRow, pointer: string, faults: PriceFault[]): reado
   const sent = row.tiers ?? []
   if (sent.length > MAX_TIERS) faults.push({ pointer: `${pointer}/tiers`, detail: `at most ${MAX_TIERS} tiers` })
   let floor = 0n
-  return sent.map((tier, index) => {
+  return sent.map(({ up_to, rate }, index) => {
     const at = `${pointer}/tiers/${index}`
-    const upTo = tier.up_to === undefined || tier.up_to === null ? null : positive(tier.up_to, `${at}/up_to`, faults)
+    const upTo = up_to === undefined || up_to === null ? null : parseTierEnd(up_to, `${at}/up_to`, { floor, faults })
     if (upTo === null && index < sent.length - 1) faults.push({ pointer: `${at}/up_to`, detail: 'only the last tier may be without end' })
-    if (upTo !== null && upTo <= floor) faults.push({ pointer: `${at}/up_to`, detail: 'must be above the tier before it' })
+    // An end that cannot be read says nothing of those after it.
     floor = upTo ?? floor
-    return { upTo, rate: decimal(tier.rate, `${at}/rate`, faults) }
+    return { upTo: upTo ?? null, rate: decimal(rate, `${at}/rate`, faults) }
   })
+}
+
+function parseTierEnd(
+  upTo: DecimalInput,
+  pointer: string,
+  { floor, faults }: { floor: bigint; faults: PriceFault[] },
+): Decimal | undefined {
+  const end = parseDecimal(upTo)
+  if (end === undefined || end === 0n) {
+    positive(upTo, pointer, faults)
+    return undefined
+  }
+  if (end <= floor) faults.push({ pointer, detail: 'must be above the tier before it' })
+  return end
 }
 
 function parseModifiers(row: PriceRow, pointer: string, faults: PriceFault[]): readonly Modifier[] {

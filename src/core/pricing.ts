@@ -14,7 +14,7 @@ export interface Usage {
 /** One component of a priced call, with every step of its computation. */
 export interface PriceLine {
   readonly unit: string
-  /** As reported, in the price's unit. */
+  /** As stated, in `unit`: that of the price, or another of time that the call stated. */
   readonly quantity: Decimal
   /** After rounding up to started steps. */
   readonly billed: Decimal
@@ -40,7 +40,19 @@ export interface PricedCall {
 }
 
 /** Seconds in each unit of time that a quantity may be stated in, whichever of them the price uses. */
-const SECONDS: Readonly<Record<string, bigint>> = { second: 1n, seconds: 1n, minute: 60n, minutes: 60n, hour: 3600n, hours: 3600n }
+const SECONDS: ReadonlyMap<string, bigint> = new Map([
+  ['second', 1n],
+  ['seconds', 1n],
+  ['minute', 60n],
+  ['minutes', 60n],
+  ['hour', 3600n],
+  ['hours', 3600n],
+])
+
+/** Whether two units measure the same thing, so that a quantity in one states the other. */
+export function isSameDimension(a: string, b: string): boolean {
+  return a === b || (SECONDS.has(a) && SECONDS.has(b))
+}
 
 /** The unit that counts calls: the only one whose quantity is 1 when nothing is stated. */
 const PER_CALL = 'request'
@@ -67,9 +79,9 @@ export function priceCall(price: OperationPrice, usage: Usage): PricedCall | Ref
  * The quantities of a call that stated one number without its unit: it counts the unit of the operation's only component.
  * Refuses `quantity_required` when the operation has several.
  */
-export function quantityOf(price: OperationPrice, quantity: Decimal): Usage['quantities'] | Refusal {
+export function quantityOf(price: OperationPrice, quantity: Decimal): Pick<Usage, 'quantities'> | Refusal {
   const [component, ...others] = price.components
-  if (component && others.length === 0) return { [component.unit]: quantity }
+  if (component && others.length === 0) return { quantities: { [component.unit]: quantity } }
   const units = price.components.map(({ unit }) => unit).join(', ')
   return refuse('quantity_required', `${price.operation} is priced per ${units}; state quantities by unit.`, { units })
 }
@@ -110,17 +122,13 @@ function unstated(component: PriceComponent, names: readonly string[]): Decimal 
   return names.length > 0 ? (0n as Decimal) : undefined
 }
 
-function isSameDimension(a: string, b: string): boolean {
-  return SECONDS[a] !== undefined && SECONDS[b] !== undefined
-}
-
 /**
  * Brings a component and a stated quantity to one unit of time without ever dividing: minutes stay minutes when a price is
  * per hour, because 100 seconds are 1.666… minutes and no decimal is that.
  */
 function convert(component: PriceComponent, unit: string, quantity: Decimal): Part {
-  const from = SECONDS[unit] ?? 1n
-  const to = SECONDS[component.unit] ?? 1n
+  const from = SECONDS.get(unit) ?? 1n
+  const to = SECONDS.get(component.unit) ?? 1n
   if (from >= to) return { component, quantity: (quantity * (from / to)) as Decimal }
   const times = (value: Decimal): Decimal => (value * (to / from)) as Decimal
   const step = component.step === null ? null : times(component.step)

@@ -4,7 +4,7 @@ import type { BudgetTerms, GrantTerms } from './account.ts'
 import type { Balance } from './balance.ts'
 import type { Microcredits } from './credits.ts'
 import { type Decimal, formatDecimal, parseDecimal } from './decimal.ts'
-import type { JournalRecord, KeyTerms, Movement, NewGrant } from './record.ts'
+import type { Charged, HoldAfter, JournalRecord, KeyTerms, Movement, NewGrant } from './record.ts'
 
 /** How one field is written and read. `fallback` is not written, and read when nothing is there. */
 interface Field {
@@ -28,7 +28,7 @@ const amount: Field = {
   isFallback: never,
   fallback: undefined,
   encode: (value: Microcredits) => value.toString(),
-  decode: (text: string) => BigInt(text),
+  decode: units,
 }
 const decimals: Field = { isFallback: isEmptyMap, fallback: {}, encode: encodeDecimals, decode: decodeDecimals }
 const movements: Field = {
@@ -44,11 +44,13 @@ const balance: Field = {
   decode: decodeBalance,
 }
 const newGrant: Field = {
-  isFallback: isNull,
-  fallback: null,
-  encode: (value: NewGrant) => ({ ...value, amount: value.amount.toString() }),
+  isFallback: never,
+  fallback: undefined,
+  encode: encodeNewGrant,
   decode: decodeNewGrant,
 }
+const holdAfter: Field = { isFallback: never, fallback: undefined, encode: encodeHoldAfter, decode: decodeHoldAfter }
+const optionalGrant: Field = { ...newGrant, isFallback: isNull, fallback: null }
 const keyTerms: Field = { isFallback: never, fallback: undefined, encode: encodeKeyTerms, decode: decodeKeyTerms }
 const reopened: Field = { isFallback: isEmptyList, fallback: [], encode: same, decode: (value: GrantTerms[]) => value }
 
@@ -74,11 +76,11 @@ const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
   debt_repaid: { ...CREDITS, dueMs: plain },
   charge: { ...WORK, ...CREDITS, credits: amount },
   hold: { ...WORK, ...CREDITS, credits: amount, expiresAtMs: plain, policy: optional },
-  hold_extended: { hold: plain, expiresAtMs: plain },
-  hold_increased: { ...CREDITS, hold: plain, credits: amount },
+  hold_extended: { hold: plain, after: holdAfter },
+  hold_increased: { ...CREDITS, hold: plain, credits: amount, after: holdAfter },
   capture: { ...WORK, ...CREDITS, ...ENDINGS, hold: plain, credits: amount, final: plain, unheld: amount, draws: plain },
   late_capture: { ...WORK, ...CREDITS, hold: plain, credits: amount },
-  hold_released: { ...CREDITS, ...ENDINGS, hold: plain, credits: amount },
+  hold_released: { ...CREDITS, ...ENDINGS, hold: plain, credits: amount, after: holdAfter },
   hold_expired: { ...CREDITS, ...ENDINGS, hold: plain, credits: amount, dueMs: plain },
   refund: {
     ...CREDITS,
@@ -89,7 +91,7 @@ const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
     chargedAtMs: plain,
     reason: plain,
     reopened,
-    grant: newGrant,
+    grant: optionalGrant,
   },
 }
 
@@ -105,6 +107,10 @@ export interface JournalRow {
 
 /** Everything of a record but its place, time and kind, as JSON text. The same record always gives the same text. */
 export function encodeRecord(record: JournalRecord): string {
+  return record.kind === 'charge' ? encodeCharge(record) : encodeByTable(record)
+}
+
+function encodeByTable(record: JournalRecord): string {
   const body: Record<string, unknown> = {}
   const source = record as unknown as Readonly<Record<string, unknown>>
   for (const [name, field] of TABLES.get(record.kind) ?? []) {
@@ -112,6 +118,58 @@ export function encodeRecord(record: JournalRecord): string {
     if (!field.isFallback(value)) body[name] = field.encode(value as never)
   }
   return JSON.stringify(body)
+}
+
+/**
+ * The same text as the table gives, put together by hand: charges are nearly all that a journal holds.
+ */
+function encodeCharge(record: Charged): string {
+  const {
+    operation,
+    key,
+    quantities,
+    attributes,
+    priceVersion,
+    metadata,
+    creditType,
+    movements: moves,
+    balance: left,
+    credits,
+    actor,
+    requestId,
+    events,
+  } = record
+  let text = `{"operation":${quoted(operation)}`
+  if (key !== null) text += `,"key":${key}`
+  let units = ''
+  for (const unit in quantities) units += `${units === '' ? '' : ','}${quoted(unit)}:"${formatDecimal(quantities[unit] ?? 0n)}"`
+  if (units !== '') text += `,"quantities":{${units}}`
+  for (const _ in attributes) {
+    text += `,"attributes":${JSON.stringify(attributes)}`
+    break
+  }
+  if (priceVersion !== null) text += `,"priceVersion":${priceVersion}`
+  for (const _ in metadata) {
+    text += `,"metadata":${JSON.stringify(metadata)}`
+    break
+  }
+  text += `,"creditType":${quoted(creditType)}`
+  let moved = ''
+  for (const { grant, remaining, held, remainingAfter, heldAfter } of moves) {
+    moved += `${moved === '' ? '' : ','}[${grant},"${remaining}","${held}","${remainingAfter}","${heldAfter}"]`
+  }
+  if (moved !== '') text += `,"movements":[${moved}]`
+  text += `,"balance":["${left.settled}","${left.held}"],"credits":"${credits}","actor":${quoted(actor)}`
+  if (requestId !== null) text += `,"requestId":${quoted(requestId)}`
+  if (events.length > 0) text += `,"events":${JSON.stringify(events)}`
+  return `${text}}`
+}
+
+/** Characters that JSON never escapes: all that names, ids and units are made of. */
+const PLAIN = /^[\w.-]*$/
+
+function quoted(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 /** Reads a journal row. Throws a fault when it is damaged. */
@@ -138,7 +196,11 @@ function decodeMovement([grant, remaining, held, remainingAfter, heldAfter]: Enc
   return { grant, remaining: units(remaining), held: units(held), remainingAfter: units(remainingAfter), heldAfter: units(heldAfter) }
 }
 
-function units(text: string): Microcredits {
+const INTEGER = /^(?:0|-?[1-9]\d*)$/
+
+/** Reads an amount. BigInt alone would read an empty text as nothing. */
+function units(text: unknown): Microcredits {
+  if (typeof text !== 'string' || !INTEGER.test(text)) throw new Error(`${String(text)} is not an amount`)
   return BigInt(text) as Microcredits
 }
 
@@ -147,22 +209,36 @@ function decodeBalance([settled, held]: readonly [string, string]): Balance {
 }
 
 function encodeDecimals(quantities: Readonly<Record<string, Decimal>>): Record<string, string> {
-  const encoded: Record<string, string> = {}
-  for (const unit in quantities) encoded[unit] = formatDecimal(quantities[unit] ?? 0n)
-  return encoded
+  return Object.fromEntries(Object.entries(quantities).map(([unit, quantity]) => [unit, formatDecimal(quantity)]))
 }
 
 function decodeDecimals(encoded: Readonly<Record<string, string>>): Record<string, Decimal> {
-  const quantities: Record<string, Decimal> = {}
-  for (const [unit, text] of Object.entries(encoded)) {
+  const quantities = Object.entries(encoded).map(([unit, text]) => {
     const quantity = parseDecimal(text)
     if (quantity === undefined) throw new Error(`${text} is not a quantity`)
-    quantities[unit] = quantity
-  }
-  return quantities
+    return [unit, quantity] as const
+  })
+  return Object.fromEntries(quantities)
 }
 
-function decodeNewGrant(encoded: Omit<NewGrant, 'amount'> & { readonly amount: string }): NewGrant {
+type EncodedHoldAfter = readonly [total: string, held: string, expiresAtMs: number]
+
+function encodeHoldAfter({ total, held, expiresAtMs }: HoldAfter): EncodedHoldAfter {
+  return [total.toString(), held.toString(), expiresAtMs]
+}
+
+function decodeHoldAfter([total, held, expiresAtMs]: EncodedHoldAfter): HoldAfter {
+  return { total: units(total), held: units(held), expiresAtMs }
+}
+
+/** Field by field: nothing that is not a grant's gets into the journal. */
+function encodeNewGrant({ amount, source, priority, effectiveAtMs, expiresAtMs, paid, cost, metadata }: NewGrant): EncodedNewGrant {
+  return { source, priority, effectiveAtMs, expiresAtMs, paid, amount: amount.toString(), cost, metadata }
+}
+
+type EncodedNewGrant = Omit<NewGrant, 'amount'> & { readonly amount: string }
+
+function decodeNewGrant(encoded: EncodedNewGrant): NewGrant {
   return { ...encoded, amount: units(encoded.amount) }
 }
 

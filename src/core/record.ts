@@ -68,7 +68,9 @@ export interface NewGrant extends Omit<GrantTerms, 'seq'> {
   readonly metadata: Metadata
 }
 
+/** An account was opened: its first record. */
 export type AccountCreated = RecordHead<'account_created'> & AccountProfile
+/** What is known of an account, after a change. */
 export type AccountUpdated = RecordHead<'account_updated'> & AccountProfile & { readonly status: AccountStatus }
 
 /** What an operator says about an account. */
@@ -104,24 +106,49 @@ export interface KeySecret {
   readonly hint: string
 }
 
+/** An API key was made. */
 export type KeyCreated = RecordHead<'key_created'> & { readonly terms: KeyTerms; readonly secret: KeySecret }
+/** What an API key may do, after a change. */
 export type KeyUpdated = RecordHead<'key_updated'> & { readonly key: number; readonly terms: KeyTerms }
+/** An API key got a new secret. */
 export type KeyRotated = RecordHead<'key_rotated'> & { readonly key: number; readonly secret: KeySecret; readonly previousUntilMs: number }
+/** An API key was ended. */
 export type KeyRevoked = RecordHead<'key_revoked'> & { readonly key: number }
 
+/** Credits were given. */
 export type GrantMade = CreditsHead<'grant'> & { readonly grant: NewGrant }
+/** A grant reached its end. */
 export type GrantExpired = CreditsHead<'grant_expired'> & { readonly grant: number; readonly credits: Microcredits; readonly dueMs: number }
+/** What was unspent of a grant was taken back. */
 export type GrantVoided = CreditsHead<'grant_voided'> & { readonly grant: number; readonly credits: Microcredits; readonly reason: string }
+/** Credits were taken to correct a balance. */
 export type Adjusted = CreditsHead<'adjustment'> & { readonly credits: Microcredits; readonly reason: string }
 /** A grant that became effective paid off what the account owed. */
 export type DebtRepaid = CreditsHead<'debt_repaid'> & { readonly dueMs: number }
 
+/** Credits were charged. */
 export type Charged = CreditsHead<'charge'> & Work & { readonly credits: Microcredits }
 
+/** Credits were set aside. */
 export type HoldOpened = CreditsHead<'hold'> &
   Work & { readonly credits: Microcredits; readonly expiresAtMs: number; readonly policy: CapturePolicy | null }
-export type HoldExtended = RecordHead<'hold_extended'> & { readonly hold: number; readonly expiresAtMs: number }
-export type HoldIncreased = CreditsHead<'hold_increased'> & { readonly hold: number; readonly credits: Microcredits }
+/** What a change leaves of a hold: with it, the record alone says what the change was answered with. */
+export interface HoldAfter {
+  /** Set aside when it was opened, and by increases since. */
+  readonly total: Microcredits
+  /** Still set aside. */
+  readonly held: Microcredits
+  readonly expiresAtMs: number
+}
+
+/** A hold got more time. */
+export type HoldExtended = RecordHead<'hold_extended'> & { readonly hold: number; readonly after: HoldAfter }
+/** More credits were set aside for a hold. */
+export type HoldIncreased = CreditsHead<'hold_increased'> & {
+  readonly hold: number
+  readonly credits: Microcredits
+  readonly after: HoldAfter
+}
 
 /** What leaves with released credits whose grant had ended under the hold. */
 interface Endings {
@@ -143,10 +170,13 @@ export type Captured = CreditsHead<'capture'> &
   }
 /** A charge for a hold that had expired. */
 export type LateCaptured = CreditsHead<'late_capture'> & Work & { readonly hold: number; readonly credits: Microcredits }
-export type HoldReleased = CreditsHead<'hold_released'> & Endings & { readonly hold: number; readonly credits: Microcredits }
+export type HoldReleased = CreditsHead<'hold_released'> &
+  Endings & { readonly hold: number; readonly credits: Microcredits; readonly after: HoldAfter }
+/** A hold ran out. */
 export type HoldExpired = CreditsHead<'hold_expired'> &
   Endings & { readonly hold: number; readonly credits: Microcredits; readonly dueMs: number }
 
+/** Credits of a charge were given back. */
 export type Refunded = CreditsHead<'refund'> & {
   /** Sequence of the charge's record. */
   readonly charge: number

@@ -1,7 +1,7 @@
 /** Hourly roll-ups: each account counts its open hour in its state; closed hours are written out as rows that add up. */
 
 import { MAX_OPEN_USAGE_ROWS, type OpenHour, type UsageRow } from './account.ts'
-import { type Microcredits, micro, ZERO } from './credits.ts'
+import { ZERO } from './credits.ts'
 import type { Decimal } from './decimal.ts'
 import { isCharge, type JournalRecord } from './record.ts'
 
@@ -13,9 +13,9 @@ interface Counted {
   readonly key: number | null
   readonly creditType: string
   readonly charges: number
-  readonly credits: Microcredits
+  readonly credits: bigint
   readonly refunds: number
-  readonly refunded: Microcredits
+  readonly refunded: bigint
   readonly quantities: Readonly<Record<string, Decimal>>
 }
 
@@ -55,9 +55,9 @@ function sum(a: UsageRow, b: Counted): UsageRow {
     key: a.key,
     creditType: a.creditType,
     charges: a.charges + b.charges,
-    credits: micro(a.credits + b.credits),
+    credits: a.credits + b.credits,
     refunds: a.refunds + b.refunds,
-    refunded: micro(a.refunded + b.refunded),
+    refunded: a.refunded + b.refunded,
     quantities: addQuantities(a.quantities, b.quantities),
   }
 }
@@ -65,6 +65,7 @@ function sum(a: UsageRow, b: Counted): UsageRow {
 /** Adds quantities unit by unit. */
 export function addQuantities(a: UsageRow['quantities'], b: UsageRow['quantities']): UsageRow['quantities'] {
   const total: Record<string, Decimal> = { ...a }
-  for (const [unit, quantity] of Object.entries(b)) total[unit] = ((total[unit] ?? 0n) + quantity) as Decimal
+  // A unit may have the name of something that every object inherits.
+  for (const unit of Object.keys(b)) total[unit] = ((Object.hasOwn(total, unit) ? (total[unit] ?? 0n) : 0n) + (b[unit] ?? 0n)) as Decimal
   return total
 }

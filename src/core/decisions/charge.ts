@@ -2,7 +2,7 @@
 
 import { type AccountState, poolOf } from '../account.ts'
 import { availableOf, balanceOf } from '../balance.ts'
-import { checkBudget, currentBudget, heldByKey, remainingOf } from '../budget.ts'
+import { checkBudget, currentBudget, type KeySpending } from '../budget.ts'
 import { formatCredits, type Microcredits } from '../credits.ts'
 import type { Context, Decision, Draft } from '../draft.ts'
 import { openDraft } from '../due.ts'
@@ -39,31 +39,47 @@ export function decideChargeGroup(state: AccountState, commands: readonly Charge
   return draft.done()
 }
 
-function addCharge(draft: Draft, { offers, ...work }: ChargeCommand): Refusal | undefined {
-  const offer = admit(draft, offers, work.key)
+function addCharge(draft: Draft, command: ChargeCommand): Refusal | undefined {
+  const { operation, key, quantities, attributes, priceVersion, metadata } = command
+  const offer = admit(draft, command.offers, { key })
   if (isRefusal(offer)) return offer
-  const pool = draft.pool(offer.creditType)
-  pool.draw(offer.credits)
-  const events = budgetEvents(draft.state, work.key, { credits: offer.credits, nowMs: draft.nowMs })
-  const { events: balanceEvents, ...fields } = pool.fields
-  draft.append({ kind: 'charge', ...fields, ...work, credits: offer.credits, events: [...balanceEvents, ...events] })
+  const { creditType, credits } = offer
+  const pool = draft.pool(creditType)
+  pool.draw(credits)
+  const { movements, balance } = pool
+  const events = [...pool.events, ...budgetEvents(draft, key, credits)]
+  // Field by field: copies of whole objects are what a decision takes longest over.
+  const work = { operation, key, quantities, attributes, priceVersion, metadata }
+  draft.append({ kind: 'charge', ...work, creditType, movements, balance, credits, events })
   return undefined
 }
 
 /** Picks the credit type that pays, or refuses: the way in that charges and holds share. */
-export function admit(draft: Draft, offers: ChargeCommand['offers'], key: number | null): Offer | Refusal {
+export function admit(
+  draft: Draft,
+  offers: ChargeCommand['offers'],
+  against: Pick<KeySpending, 'key' | 'perCharge'> & { readonly hold?: number },
+): Offer | Refusal {
   const { state, nowMs } = draft
   if (state.status === 'suspended') return refuse('account_suspended', 'The account is suspended and takes no new charges or holds.')
-  const over = checkBudget(state, { key, credits: offers[0].credits }, nowMs)
+  const over = checkBudget(state, { ...against, credits: offers[0].credits }, nowMs)
   if (over) return over
   return (
     offers.find((offer) => availableOf(balanceOf(poolOf(state, offer.creditType), nowMs)) >= offer.credits) ??
-    refuseCredits(state, offers[0], nowMs)
+    refuseCredits(state, { ...offers[0], hold: against.hold ?? null }, nowMs)
   )
 }
 
-/** Says whether paying or waiting would help: 402 when the balance is short, 429 when only live holds are in the way. */
-function refuseCredits(state: AccountState, { creditType, credits }: Offer, nowMs: number): Refusal {
+/**
+ * Says whether paying or waiting would help: insufficient_credits when the balance is short, credits_in_flight when only live
+ * holds are in the way. What holds keep of ended grants does not come back, nor what the hold has that asks for more: waiting for
+ * those does not help.
+ */
+export function refuseCredits(
+  state: AccountState,
+  { creditType, credits, hold: asking = null }: Offer & { readonly hold?: number | null },
+  nowMs: number,
+): Refusal {
   const balance = balanceOf(poolOf(state, creditType), nowMs)
   const available = availableOf(balance)
   const facts = {
@@ -74,24 +90,22 @@ function refuseCredits(state: AccountState, { creditType, credits }: Offer, nowM
     held: formatCredits(balance.held),
     shortfall: formatCredits(credits - available),
   }
-  if (balance.held === 0n || balance.settled < credits)
+  const open = new Set(poolOf(state, creditType).grants.flatMap(({ seq, closed }) => (closed === null ? [seq] : [])))
+  const others = state.holds.filter((hold) => hold.creditType === creditType && hold.seq !== asking)
+  const parts = others.flatMap((hold) => hold.parts).filter(({ grant }) => open.has(grant))
+  const returning = parts.reduce((sum, { held }) => sum + held, 0n)
+  if (available + returning < credits)
     return refuse('insufficient_credits', `Needs ${facts.required} ${creditType}, available ${facts.available}.`, facts)
-  const ends = state.holds.filter((hold) => hold.creditType === creditType).map((hold) => hold.expiresAtMs)
+  const ends = others.map((hold) => hold.expiresAtMs)
   const seconds = Math.max(1, Math.ceil((Math.min(...ends) - nowMs) / 1000))
   const detail = `Needs ${facts.required} ${creditType}, available ${facts.available}; ${facts.held} are set aside by live holds.`
   return refuse('credits_in_flight', detail, { ...facts, retry_after: Math.min(seconds, MAX_RETRY_SECONDS) })
 }
 
-interface Spending {
-  readonly credits: Microcredits
-  readonly nowMs: number
-}
-
-/** Tells subscribers when a charge uses the last of a key's budget. */
-export function budgetEvents(state: AccountState, key: number | null, { credits, nowMs }: Spending): readonly 'key.budget_reached'[] {
-  if (key === null) return []
-  const budget = state.budgets.find((candidate) => candidate.key === key)
-  if (!budget) return []
-  const remaining = remainingOf(currentBudget(budget, nowMs), heldByKey(state, key))
-  return remaining !== null && remaining > 0n && remaining <= credits ? ['key.budget_reached'] : []
+/** Tells subscribers when a charge spends the last of a key's budget. What is merely held is not spent yet. */
+export function budgetEvents(draft: Draft, key: number | null, credits: Microcredits): readonly 'key.budget_reached'[] {
+  const stored = draft.state.budgets.find((candidate) => candidate.key === key)
+  if (!stored) return []
+  const { limit, spent } = currentBudget(stored, draft.nowMs)
+  return limit !== null && spent < limit && spent + credits >= limit ? ['key.budget_reached'] : []
 }

@@ -39,3 +39,15 @@ export interface ChargeFacts {
   /** Those of the grants it drew on that are no longer open. */
   readonly closedGrants: readonly ClosedGrant[]
 }
+
+/** Answers about past records, read in the decision's own transaction. Things are named by their record's sequence. */
+export interface Facts {
+  /** Null: there is no such charge. */
+  charge(seq: number): ChargeFacts | null
+  /** Null: there is no such hold, or it is live. */
+  endedHold(seq: number): EndedHold | null
+  /** Null: there is no such grant, or it is open. */
+  closedGrant(seq: number): ClosedGrant | null
+  key(seq: number): KeyFacts | null
+  profile(): AccountFacts
+}

@@ -1,11 +1,12 @@
 /** Grants: credits given, taken back unspent, and corrected. */
 
 import { type AccountState, type GrantSource, MAX_OPEN_GRANTS, poolOf } from '../account.ts'
-import { formatCredits, MAX_MICROCREDITS, type Microcredits, micro } from '../credits.ts'
+import { MAX_MICROCREDITS, type Microcredits, micro } from '../credits.ts'
 import type { Context, Decision, Draft } from '../draft.ts'
 import { openDraft } from '../due.ts'
 import type { NewGrant } from '../record.ts'
 import { type Refusal, refuse } from '../refusals.ts'
+import { refuseCredits } from './charge.ts'
 import type { ClosedGrant } from './facts.ts'
 
 /** What resets burns first; what was paid for burns last. */
@@ -27,9 +28,13 @@ export interface GrantCommand {
 /** Gives credits. A debt of the credit type is repaid from them first, as soon as they are effective. */
 export function decideGrant(state: AccountState, { creditType, grant }: GrantCommand, context: Context): Decision | Refusal {
   const draft = openDraft(state, context)
+  const effectiveAtMs = grant.effectiveAtMs ?? draft.nowMs
+  if (grant.expiresAtMs !== null && grant.expiresAtMs <= Math.max(draft.nowMs, effectiveAtMs)) {
+    return refuse('expiry_passed', 'The grant would end before it becomes effective, or has ended already.')
+  }
   const refusal = refuseGrant(draft, creditType, grant.amount)
   if (refusal) return refusal
-  addGrant(draft, creditType, { ...grant, effectiveAtMs: grant.effectiveAtMs ?? draft.nowMs })
+  addGrant(draft, creditType, { ...grant, effectiveAtMs })
   return draft.done()
 }
 
@@ -37,8 +42,8 @@ function refuseGrant(draft: Draft, creditType: string, amount: Microcredits): Re
   const open = draft.state.pools.reduce((sum, pool) => sum + pool.grants.length, 0)
   if (open >= MAX_OPEN_GRANTS)
     return refuse('too_many_open_grants', `The account has ${MAX_OPEN_GRANTS} open grants; let some be spent, expire or be voided first.`)
-  if (poolOf(draft.state, creditType).granted + amount > MAX_MICROCREDITS)
-    return refuse('amount_out_of_range', 'The account would have been granted more than 9200000000000 credits of this type.')
+  const left = poolOf(draft.state, creditType).grants.reduce<bigint>((sum, { remaining }) => sum + remaining, amount)
+  if (left > MAX_MICROCREDITS) return refuse('amount_out_of_range', 'The account would have more than 9200000000000 credits of this type.')
   return undefined
 }
 
@@ -47,10 +52,11 @@ function addGrant(draft: Draft, creditType: string, grant: NewGrant): void {
   const pool = draft.pool(creditType)
   pool.open(terms)
   pool.move(draft.nextSeq, grant.amount, 0n)
-  pool.repay(terms)
+  pool.repay()
   draft.append({ kind: 'grant', ...pool.fields, grant })
 }
 
+/** A grant to void, and what is known of it. */
 export interface VoidCommand {
   readonly grant: number
   /** The grant when it is not open; null: there is none. */
@@ -63,24 +69,30 @@ export function decideVoid(state: AccountState, command: VoidCommand, context: C
   const draft = openDraft(state, context)
   const pool = draft.state.pools.find(({ grants }) => grants.some(({ seq }) => seq === command.grant))
   const grant = pool?.grants.find(({ seq }) => seq === command.grant)
-  if (!pool || !grant) return refuseClosed(command.closed?.status ?? (isInState(state, command.grant) ? 'expired' : null))
+  if (!pool || !grant) return refuseClosed(command.closed?.status ?? endedJustNow(state, command.grant, draft.nowMs))
   if (grant.closed !== null) return refuseClosed(grant.closed)
   const moves = draft.pool(pool.creditType)
   const credits = micro(moves.freeOf(grant))
-  if (credits > 0n) moves.move(grant.seq, -credits, 0n)
+  // Also when all of it is held: the movement says what is left.
+  moves.move(grant.seq, -credits, 0n)
   draft.append({ kind: 'grant_voided', ...moves.fields, grant: grant.seq, credits, reason: command.reason })
   return draft.done()
 }
 
-function isInState(state: AccountState, seq: number): boolean {
-  return state.pools.some(({ grants }) => grants.some((grant) => grant.seq === seq))
+/** How a grant ended that was open before what was due was booked. */
+function endedJustNow(state: AccountState, seq: number, nowMs: number): ClosedGrant['status'] | null {
+  const grant = state.pools.flatMap(({ grants }) => grants).find((candidate) => candidate.seq === seq)
+  if (!grant) return null
+  if (grant.closed !== null) return grant.closed
+  return grant.expiresAtMs !== null && grant.expiresAtMs <= nowMs ? 'expired' : 'spent'
 }
 
 function refuseClosed(status: ClosedGrant['status'] | null): Refusal {
   if (status === null) return refuse('grant_not_found', 'No grant has this id.')
-  return refuse('grant_closed', `The grant is ${status} already.`, { status })
+  return refuse('grant_closed', `The grant is ${status} already.`, { grant_status: status })
 }
 
+/** A correction of a balance. */
 export interface AdjustCommand {
   readonly creditType: string
   /** Above zero: given, as a grant; below: taken, in burn order. */
@@ -112,18 +124,8 @@ export function decideAdjustment(
   }
   const taken = micro(-credits)
   const pool = draft.pool(creditType)
-  if (pool.available < taken) return refuseShort(creditType, taken, pool.available)
+  if (pool.available < taken) return refuseCredits(draft.state, { creditType, credits: taken }, draft.nowMs)
   pool.draw(taken)
   draft.append({ kind: 'adjustment', ...pool.fields, credits: taken, reason })
   return draft.done()
-}
-
-function refuseShort(creditType: string, required: Microcredits, available: Microcredits): Refusal {
-  const facts = {
-    credit_type: creditType,
-    required: formatCredits(required),
-    available: formatCredits(available),
-    shortfall: formatCredits(required - available),
-  }
-  return refuse('insufficient_credits', `The adjustment takes ${facts.required} ${creditType}, available ${facts.available}.`, facts)
 }

@@ -1,11 +1,10 @@
 /** Holds: credits set aside for work whose cost is known only at the end. Check and hold are one step. */
 
 import { type AccountState, type CapturePolicy, MAX_OPEN_HOLDS, type OpenHold } from '../account.ts'
-import { checkBudget } from '../budget.ts'
-import { type Microcredits, micro } from '../credits.ts'
+import { MAX_MICROCREDITS, type Microcredits, micro, ZERO } from '../credits.ts'
 import type { Context, Decision, Draft } from '../draft.ts'
 import { letGo, openDraft } from '../due.ts'
-import { heldBy } from '../holds.ts'
+import { heldBy, holdAfter } from '../holds.ts'
 import { isRefusal, type Refusal, refuse } from '../refusals.ts'
 import { admit, type ChargeCommand } from './charge.ts'
 import type { EndedHold } from './facts.ts'
@@ -26,10 +25,11 @@ export interface HoldCommand extends ChargeCommand {
 export function decideHold(state: AccountState, command: HoldCommand, context: Context): Decision | Refusal {
   const draft = openDraft(state, context)
   const { offers, ttlMs, policy, ...work } = command
-  if (draft.state.holds.length >= MAX_OPEN_HOLDS)
-    return refuse('too_many_open_holds', `The account has ${MAX_OPEN_HOLDS} live holds; capture or release some first.`)
-  const offer = admit(draft, offers, work.key)
+  const offer = admit(draft, offers, work)
   if (isRefusal(offer)) return offer
+  if (draft.state.holds.length >= MAX_OPEN_HOLDS) {
+    return refuse('too_many_open_holds', `The account has ${MAX_OPEN_HOLDS} live holds; capture or release some first.`)
+  }
   const pool = draft.pool(offer.creditType)
   pool.hold(offer.credits)
   draft.append({ kind: 'hold', ...pool.fields, ...work, credits: offer.credits, expiresAtMs: draft.nowMs + ttlMs, policy })
@@ -70,7 +70,8 @@ export function decideRelease(state: AccountState, command: LiveHold, context: C
   if (isRefusal(hold)) return hold
   const pool = draft.pool(hold.creditType)
   const ended = letGo(draft.state, pool, hold)
-  draft.append({ kind: 'hold_released', ...pool.fields, ...ended, hold: hold.seq, credits: heldBy(hold) })
+  const after = { ...holdAfter(hold), held: ZERO }
+  draft.append({ kind: 'hold_released', ...pool.fields, ...ended, hold: hold.seq, credits: heldBy(hold), after })
   return draft.done()
 }
 
@@ -83,7 +84,7 @@ export function decideExtend(state: AccountState, command: LiveHold & { readonly
   const latestMs = hold.createdAtMs + MAX_HOLD_TTL_MS
   if (expiresAtMs > latestMs)
     return refuse('hold_ttl_exceeded', 'A hold may live for at most 24 hours.', { latest: new Date(latestMs).toISOString() })
-  draft.append({ kind: 'hold_extended', hold: hold.seq, expiresAtMs, events: [] })
+  draft.append({ kind: 'hold_extended', hold: hold.seq, after: { ...holdAfter(hold), expiresAtMs }, events: [] })
   return draft.done()
 }
 
@@ -97,12 +98,15 @@ export function decideIncrease(
   const hold = liveHold(draft, command)
   if (isRefusal(hold)) return hold
   const { credits } = command
-  const over = checkBudget(draft.state, { key: hold.key, credits, perCharge: micro(heldBy(hold) + credits) }, draft.nowMs)
-  if (over) return over
-  const offer = admit(draft, [{ creditType: hold.creditType, credits }], null)
+  if (hold.total + credits > MAX_MICROCREDITS)
+    return refuse('amount_out_of_range', 'The hold would have set aside more than 9200000000000 credits.')
+  const against = { key: hold.key, perCharge: heldBy(hold) + credits, hold: hold.seq }
+  const offer = admit(draft, [{ creditType: hold.creditType, credits }], against)
   if (isRefusal(offer)) return offer
   const pool = draft.pool(hold.creditType)
   pool.hold(credits)
-  draft.append({ kind: 'hold_increased', ...pool.fields, hold: hold.seq, credits })
+  const { total, held, expiresAtMs } = holdAfter(hold)
+  const after = { total: micro(total + credits), held: micro(held + credits), expiresAtMs }
+  draft.append({ kind: 'hold_increased', ...pool.fields, hold: hold.seq, credits, after })
   return draft.done()
 }

@@ -1,6 +1,6 @@
 /** Accounts and their API keys: who they are and what they may do. No credits move. */
 
-import { type AccountState, MAX_KEYS } from '../account.ts'
+import { type AccountState, type BudgetTerms, MAX_KEYS } from '../account.ts'
 import type { Context, Decision } from '../draft.ts'
 import { openDraft } from '../due.ts'
 import type { AccountProfile, KeySecret, KeyTerms } from '../record.ts'
@@ -14,6 +14,7 @@ export function decideCreateAccount(state: AccountState, profile: AccountProfile
   return draft.done()
 }
 
+/** What is to change of an account. */
 export interface UpdateAccountCommand {
   readonly account: AccountFacts
   readonly changes: Partial<AccountFacts>
@@ -34,8 +35,23 @@ export function decideCreateKey(
 ): Decision | Refusal {
   const draft = openDraft(state, context)
   if (draft.state.keys >= MAX_KEYS) return refuse('too_many_keys', `The account has ${MAX_KEYS} API keys; revoke some first.`)
+  if (hasPassed(terms.expiresAtMs, draft.nowMs)) return KEY_EXPIRY_PASSED
   draft.append({ kind: 'key_created', terms, secret, events: [] })
   return draft.done()
+}
+
+const KEY_EXPIRY_PASSED = refuse('expiry_passed', 'The key would have expired already. To end a key now, revoke it.')
+
+function hasPassed(expiresAtMs: number | null, nowMs: number): boolean {
+  return expiresAtMs !== null && expiresAtMs <= nowMs
+}
+
+/** A budget that limits nothing and counts all the same. */
+export const NO_BUDGET: BudgetTerms = { limit: null, period: 'lifetime', timeZone: 'UTC', maxPerCharge: null }
+
+/** What is to change of a key's terms; of a budget, what is left out stays as it is. */
+export interface KeyChanges extends Partial<Omit<KeyTerms, 'budget'>> {
+  readonly budget?: Partial<BudgetTerms> | null
 }
 
 /** Names a key that must not be revoked. */
@@ -46,22 +62,32 @@ export interface LiveKey {
 }
 
 function refuseKey(facts: KeyFacts | null): Refusal {
-  return facts === null ? refuse('key_not_found', 'No API key has this id.') : refuse('key_revoked', 'The API key has been revoked.')
+  return facts === null
+    ? refuse('key_not_found', 'No API key has this id.')
+    : refuse('key_already_revoked', 'The API key was revoked: it can be read, not changed.')
 }
 
 /** Changes what a key may do. What its budget has counted stays, unless its period or zone changes. */
 export function decideUpdateKey(
   state: AccountState,
-  command: LiveKey & { readonly changes: Partial<KeyTerms> },
+  command: LiveKey & { readonly changes: KeyChanges },
   context: Context,
 ): Decision | Refusal {
   const { key, facts, changes } = command
   const draft = openDraft(state, context)
   if (facts === null || facts.isRevoked) return refuseKey(facts)
-  draft.append({ kind: 'key_updated', key, terms: { ...facts.terms, ...changes }, events: [] })
+  if (hasPassed(changes.expiresAtMs ?? null, draft.nowMs)) return KEY_EXPIRY_PASSED
+  const { budget, ...others } = changes
+  const terms = {
+    ...facts.terms,
+    ...others,
+    ...(budget === undefined ? {} : { budget: budget && { ...(facts.terms.budget ?? NO_BUDGET), ...budget } }),
+  }
+  draft.append({ kind: 'key_updated', key, terms, events: [] })
   return draft.done()
 }
 
+/** A new secret for a key. */
 export interface RotateCommand extends LiveKey {
   readonly secret: KeySecret
   /** The old secret works for this long; 0: it ends now. */
@@ -80,10 +106,10 @@ export function decideRotateKey(
   return draft.done()
 }
 
-/** Ends a key at once. */
+/** Ends a key at once. One that has ended already stays as it is. */
 export function decideRevokeKey(state: AccountState, { key, facts }: LiveKey, context: Context): Decision | Refusal {
-  if (facts === null || facts.isRevoked) return refuseKey(facts)
+  if (facts === null) return refuseKey(facts)
   const draft = openDraft(state, context)
-  draft.append({ kind: 'key_revoked', key, events: [] })
+  if (!facts.isRevoked) draft.append({ kind: 'key_revoked', key, events: [] })
   return draft.done()
 }

@@ -1,7 +1,7 @@
 /** Refunds: credits of a charge given back to where they came from, latest drawn first. */
 
 import { type AccountState, type GrantTerms, MAX_OPEN_GRANTS, type OpenGrant, poolOf } from '../account.ts'
-import { formatCredits, least, type Microcredits, micro, most } from '../credits.ts'
+import { formatCredits, least, MAX_MICROCREDITS, type Microcredits, micro, most } from '../credits.ts'
 import type { Context, Decision, Draft, PoolDraft } from '../draft.ts'
 import { openDraft } from '../due.ts'
 import { DEBT, drawsOf, type NewGrant } from '../record.ts'
@@ -31,10 +31,13 @@ export function decideRefund(state: AccountState, command: RefundCommand, contex
   const credits = command.credits ?? refundable
   if (credits > refundable || refundable === 0n) return refuseAbove(credits, refundable)
   const draft = openDraft(state, context)
+  const left = poolOf(draft.state, record.creditType).grants.reduce<bigint>((sum, { remaining }) => sum + remaining, credits)
+  if (left > MAX_MICROCREDITS) return refuse('amount_out_of_range', 'The account would have more than 9200000000000 credits of this type.')
   const pool = draft.pool(record.creditType)
-  const returned = giveBack(draft, pool, { charge, credits })
+  const closedGrants = [...charge.closedGrants, ...emptiedSince(state, record.creditType)]
+  const returned = giveBack(draft, pool, { charge: { ...charge, closedGrants }, credits })
   const grant = openRefundGrant(draft, pool, { credits: returned.homeless, days: command.grantDays })
-  pool.repay(grant && { ...grant, seq: draft.nextSeq })
+  pool.repay()
   const open = draft.state.pools.reduce((sum, { grants }) => sum + grants.length, returned.reopened.length + (grant ? 1 : 0))
   if (open > MAX_OPEN_GRANTS)
     return refuse('too_many_open_grants', `The refund would leave the account with more than ${MAX_OPEN_GRANTS} open grants.`)
@@ -94,6 +97,13 @@ function giveBack(draft: Draft, pool: PoolDraft, { charge, credits }: Return): R
     pool.move(grant, part, 0n)
   }
   return { reopened, homeless }
+}
+
+/** Grants that were open before what was due was booked: one that is gone since, and has not expired, was emptied by it. */
+function emptiedSince(state: AccountState, creditType: string): readonly ClosedGrant[] {
+  return poolOf(state, creditType).grants.flatMap(({ remaining: _, held: __, closed, ...terms }) =>
+    closed === null ? [{ ...terms, status: 'spent' as const }] : [],
+  )
 }
 
 function isUsable({ closed, expiresAtMs }: OpenGrant, nowMs: number): boolean {

@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { type AccountState, emptyAccount, type KeyBudget, type OpenGrant, type OpenHold, type Pool, type UsageRow } from './account.ts'
+import { decodeState, encodeState, STATE_FORMAT } from './account-codec.ts'
+import { FOREVER_MS } from './calendar.ts'
+import { MAX_MICROCREDITS, micro, ZERO } from './credits.ts'
+import type { Decimal } from './decimal.ts'
+
+/** Null prototypes would never come out of JSON, so the made objects have none. */
+const PLAIN = { noNullPrototype: true } as const
+
+const amount = fc.bigInt({ min: -MAX_MICROCREDITS, max: MAX_MICROCREDITS }).map(micro)
+const seq = fc.integer({ min: 0, max: 2 ** 40 - 1 })
+const ms = fc.integer({ min: 0, max: FOREVER_MS })
+const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }))
+const policy = fc.constantFrom('reject', 'cap', 'overdraft', null)
+// Sums of quantities may grow past what one quantity may be.
+const sum = fc.bigInt({ min: 0n, max: 10n ** 40n }).map((value) => value as Decimal)
+
+const grant: fc.Arbitrary<OpenGrant> = fc.record(
+  {
+    seq,
+    source: fc.constantFrom('plan', 'topup', 'promo', 'rollover', 'refund', 'adjustment'),
+    priority: fc.integer({ min: -1_000, max: 1_000 }),
+    effectiveAtMs: ms,
+    expiresAtMs: fc.option(ms),
+    paid: fc.boolean(),
+    remaining: amount,
+    held: amount,
+    closed: fc.constantFrom('expired', 'voided', null),
+  },
+  PLAIN,
+)
+
+const pool: fc.Arbitrary<Pool> = fc.record(
+  {
+    creditType: text,
+    grants: fc.array(grant, { maxLength: 4 }),
+    debt: amount,
+    granted: amount,
+    charged: amount,
+    refunded: amount,
+    expired: amount,
+    voided: amount,
+  },
+  PLAIN,
+)
+
+const hold: fc.Arbitrary<OpenHold> = fc.record(
+  {
+    seq,
+    creditType: text,
+    operation: text,
+    key: fc.option(seq),
+    createdAtMs: ms,
+    expiresAtMs: ms,
+    policy,
+    total: amount,
+    parts: fc.array(fc.record({ grant: seq, held: amount }, PLAIN), { maxLength: 3 }),
+  },
+  PLAIN,
+)
+
+const budget: fc.Arbitrary<KeyBudget> = fc.record(
+  {
+    key: seq,
+    limit: fc.option(amount),
+    period: fc.constantFrom('lifetime', 'day', 'week', 'month'),
+    timeZone: text,
+    maxPerCharge: fc.option(amount),
+    windowStartMs: ms,
+    windowEndMs: ms,
+    sinceSeq: seq,
+    spent: amount,
+  },
+  PLAIN,
+)
+
+const usageRow: fc.Arbitrary<UsageRow> = fc.record(
+  {
+    operation: text,
+    key: fc.option(seq),
+    creditType: text,
+    charges: fc.nat(),
+    credits: amount,
+    refunds: fc.nat(),
+    refunded: amount,
+    quantities: fc.dictionary(text, sum, { ...PLAIN, maxKeys: 4 }),
+  },
+  PLAIN,
+)
+
+const anyState: fc.Arbitrary<AccountState> = fc.record(
+  {
+    number: fc.integer({ min: 0, max: 2 ** 40 - 1 }),
+    seq,
+    atMs: ms,
+    status: fc.constantFrom('active', 'suspended'),
+    capturePolicy: policy,
+    pools: fc.array(pool, { maxLength: 3 }),
+    holds: fc.array(hold, { maxLength: 3 }),
+    budgets: fc.array(budget, { maxLength: 3 }),
+    keys: fc.nat(),
+    hour: fc.record({ startMs: ms, rows: fc.array(usageRow, { maxLength: 3 }) }, PLAIN),
+    dueMs: ms,
+  },
+  PLAIN,
+)
+
+/** A small state with one of everything, and one of every default. */
+const STATE: AccountState = {
+  number: 5,
+  seq: 12,
+  atMs: 1_795_000_000_000,
+  status: 'active',
+  capturePolicy: 'cap',
+  pools: [
+    {
+      creditType: 'credits',
+      grants: [
+        {
+          seq: 3,
+          source: 'plan',
+          priority: 20,
+          effectiveAtMs: 1,
+          expiresAtMs: 2,
+          paid: true,
+          remaining: micro(10n),
+          held: micro(4n),
+          closed: 'expired',
+        },
+        {
+          seq: 4,
+          source: 'promo',
+          priority: 30,
+          effectiveAtMs: 1,
+          expiresAtMs: null,
+          paid: false,
+          remaining: ZERO,
+          held: ZERO,
+          closed: null,
+        },
+      ],
+      debt: micro(1n),
+      granted: micro(2n),
+      charged: micro(3n),
+      refunded: micro(4n),
+      expired: micro(5n),
+      voided: micro(MAX_MICROCREDITS),
+    },
+  ],
+  holds: [
+    {
+      seq: 6,
+      creditType: 'credits',
+      operation: 'op',
+      key: null,
+      createdAtMs: 7,
+      expiresAtMs: 8,
+      policy: null,
+      total: micro(5n),
+      parts: [{ grant: 3, held: micro(4n) }],
+    },
+  ],
+  budgets: [
+    {
+      key: 2,
+      limit: micro(9n),
+      period: 'day',
+      timeZone: 'UTC',
+      maxPerCharge: null,
+      windowStartMs: 10,
+      windowEndMs: 11,
+      sinceSeq: 2,
+      spent: micro(-1n),
+    },
+  ],
+  keys: 1,
+  hour: {
+    startMs: 3_600_000,
+    rows: [
+      {
+        operation: 'op',
+        key: 2,
+        creditType: 'credits',
+        charges: 1,
+        credits: micro(3n),
+        refunds: 0,
+        refunded: ZERO,
+        quantities: { second: 1_500_000_000_000n as Decimal },
+      },
+    ],
+  },
+  dueMs: FOREVER_MS,
+}
+
+const STATE_TEXT =
+  '[1,5,12,1795000000000,"active","cap",' +
+  '[["credits",[[3,"plan",20,1,2,1,"10","4","expired"],[4,"promo",30,1,null,0,"0","0",null]],"1","2","3","4","5","9200000000000000000"]],' +
+  '[[6,"credits","op",null,7,8,null,"5",[[3,"4"]]]],' +
+  '[[2,"9","day","UTC",null,10,11,2,"-1"]],' +
+  '1,3600000,[["op",2,"credits",1,"3",0,"0",[["second","1500000000000"]]]],8640000000000000]'
+
+test('every state is read back as it was written', () => {
+  fc.assert(
+    fc.property(anyState, (state) => assert.deepEqual(decodeState(encodeState(state)), state)),
+    { numRuns: 300 },
+  )
+})
+
+test('an account without records is read back as it was written', () => {
+  assert.deepEqual(decodeState(encodeState(emptyAccount(9))), emptyAccount(9))
+})
+
+test('a state that was read and written again gives the same text', () => {
+  fc.assert(
+    fc.property(anyState, (state) => {
+      const written = encodeState(state)
+      const read = decodeState(written)
+      assert.ok(read)
+      assert.equal(encodeState(read), written)
+      assert.equal(encodeState(structuredClone(state)), written)
+    }),
+  )
+})
+
+test('different states give different texts', () => {
+  const changes: readonly Partial<AccountState>[] = [
+    { number: 6 },
+    { seq: 13 },
+    { atMs: 1_795_000_000_001 },
+    { status: 'suspended' },
+    { capturePolicy: null },
+    { pools: [] },
+    { holds: [] },
+    { budgets: [] },
+    { keys: 2 },
+    { hour: { startMs: 0, rows: STATE.hour.rows } },
+    { hour: { startMs: 3_600_000, rows: [] } },
+    { dueMs: 0 },
+  ]
+  const written = [STATE, ...changes.map((change) => ({ ...STATE, ...change }))].map(encodeState)
+  assert.equal(new Set(written).size, changes.length + 1)
+})
+
+test('equal states give equal texts, in whatever order their units were counted', () => {
+  const [a, b] = [1n as Decimal, 2n as Decimal]
+  const counted = (quantities: UsageRow['quantities']): AccountState => ({
+    ...STATE,
+    hour: { startMs: 0, rows: STATE.hour.rows.map((row) => ({ ...row, quantities })) },
+  })
+  const [first, second] = [counted({ input: a, output: b }), counted({ output: b, input: a })]
+  assert.deepEqual(first, second)
+  assert.equal(encodeState(first), encodeState(second))
+})
+
+test('a text of this format never changes shape: another shape needs another format', () => {
+  assert.equal(STATE_FORMAT, 1)
+  assert.equal(encodeState(STATE), STATE_TEXT)
+  assert.deepEqual(decodeState(STATE_TEXT), STATE)
+})
+
+test('a text of another format is read as none', () => {
+  for (const format of [0, STATE_FORMAT + 1, -1, 1.5, `${STATE_FORMAT}`, null, [STATE_FORMAT], true])
+    assert.equal(decodeState(JSON.stringify([format, ...JSON.parse(STATE_TEXT).slice(1)])), undefined, JSON.stringify(format))
+  for (const other of ['[]', '{}', '0', '""', '"1"']) assert.equal(decodeState(other), undefined, other)
+})
+
+test('a text that is cut off is a fault', () => {
+  for (let length = 0; length < STATE_TEXT.length; length++) assert.throws(() => decodeState(STATE_TEXT.slice(0, length)), SyntaxError)
+})

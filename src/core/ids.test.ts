@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { accountId, eventId, type IdPrefix, MAX_ACCOUNT_NUMBER, MAX_SEQUENCE, objectId, parseAccountId, parseObjectId } from './ids.ts'
+
+const PREFIXES: readonly IdPrefix[] = ['key', 'grant', 'chg', 'hold', 'rfd', 'adj', 'rec', 'evt']
+const EXTREMES = [0, 1, 31, 32, 1023, 1024, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 32 + 1, 2 ** 35, MAX_ACCOUNT_NUMBER - 1, MAX_ACCOUNT_NUMBER]
+const anyAccount = fc.integer({ min: 0, max: MAX_ACCOUNT_NUMBER })
+const anySeq = fc.integer({ min: 0, max: MAX_SEQUENCE })
+const anyPrefix = fc.constantFrom(...PREFIXES)
+
+test('ids look as the documentation shows them', () => {
+  const table: readonly (readonly [string, string])[] = [
+    [accountId(0), 'acct_00000000'],
+    [accountId(MAX_ACCOUNT_NUMBER), 'acct_vvvvvvvv'],
+    [objectId('chg', parseAccountId('acct_1k2m3n4p') ?? -1, 0x4f), 'chg_1k2m3n4p0000002f'],
+    [objectId('hold', 0, 1), 'hold_0000000000000001'],
+    [objectId('key', MAX_ACCOUNT_NUMBER, MAX_SEQUENCE), 'key_vvvvvvvvvvvvvvvv'],
+  ]
+  for (const [id, text] of table) assert.equal(id, text)
+})
+
+test('every account number is read back from its id', () => {
+  for (const account of EXTREMES) assert.equal(parseAccountId(accountId(account)), account)
+  fc.assert(fc.property(anyAccount, (account) => parseAccountId(accountId(account)) === account))
+})
+
+test('every address is read back from an id of its kind', () => {
+  for (const account of EXTREMES)
+    for (const seq of EXTREMES) assert.deepEqual(parseObjectId('chg', objectId('chg', account, seq)), { account, seq })
+  fc.assert(
+    fc.property(anyPrefix, anyAccount, anySeq, (prefix, account, seq) => {
+      assert.deepEqual(parseObjectId(prefix, objectId(prefix, account, seq)), { account, seq })
+    }),
+  )
+})
+
+test('the id of one kind never stands for a thing of another kind', () => {
+  fc.assert(
+    fc.property(anyPrefix, anyPrefix, anyAccount, anySeq, (prefix, other, account, seq) => {
+      fc.pre(prefix !== other)
+      assert.equal(parseObjectId(other, objectId(prefix, account, seq)), undefined)
+      assert.equal(parseAccountId(objectId(prefix, account, seq)), undefined)
+      assert.equal(parseObjectId(prefix, accountId(account)), undefined)
+    }),
+  )
+})
+
+test('different addresses have different ids', () => {
+  const address = fc.tuple(anyAccount, anySeq)
+  fc.assert(
+    fc.property(address, address, (a, b) => {
+      assert.equal(objectId('chg', ...a) === objectId('chg', ...b), a[0] === b[0] && a[1] === b[1])
+    }),
+  )
+})
+
+test('the ids of an account order as its records were made', () => {
+  fc.assert(
+    fc.property(anyPrefix, anyAccount, fc.uniqueArray(anySeq), (prefix, account, seqs) => {
+      const ordered = [...seqs].sort((a, b) => a - b).map((seq) => objectId(prefix, account, seq))
+      assert.deepEqual([...ordered].sort(), ordered)
+    }),
+  )
+})
+
+test('each event of a record has an id of its own, which names the record and stands for nothing else', () => {
+  assert.equal(eventId(0, 0x4f, 1), 'evt_000000000000002f_1')
+  fc.assert(
+    fc.property(anyAccount, anySeq, fc.nat(), (account, seq, index) => {
+      const id = eventId(account, seq, index)
+      assert.equal(id.startsWith(objectId('evt', account, seq)), true)
+      assert.notEqual(id, eventId(account, seq, index + 1))
+      for (const prefix of PREFIXES) assert.equal(parseObjectId(prefix, id), undefined)
+    }),
+  )
+})
+
+test('an account id of any other form is refused', () => {
+  const bad = [
+    '',
+    'acct_',
+    'acct',
+    '1k2m3n4p',
+    'acct_1k2m3n4',
+    'acct_1k2m3n4p0',
+    'acct_1k2m3n4p0000002f',
+    'acct_1K2M3N4P',
+    'ACCT_1k2m3n4p',
+    'acct-1k2m3n4p',
+    'acct_1k2m3n4w',
+    'acct_1k2m3n4z',
+    'acct_1k2m3n4_',
+    'acct_-1234567',
+    'acct_1k2m3n.p',
+    'acct_1k2m3n4é',
+    ' acct_1k2m3n4p',
+    'acct_1k2m3n4p ',
+    'acct_1k2m3n4p\n',
+    'xacct_1k2m3n4p',
+    'key_1k2m3n4p',
+  ]
+  assert.deepEqual(
+    bad.filter((id) => parseAccountId(id) !== undefined),
+    [],
+  )
+})
+
+test('an object id of any other form is refused', () => {
+  const bad = [
+    '',
+    'chg_',
+    'chg',
+    '1k2m3n4p0000002f',
+    'chg_1k2m3n4p',
+    'chg_1k2m3n4p0000002',
+    'chg_1k2m3n4p0000002f0',
+    'chg_1K2M3N4P0000002F',
+    'chg_1k2m3n4p0000002F',
+    'CHG_1k2m3n4p0000002f',
+    'Chg_1k2m3n4p0000002f',
+    'chg-1k2m3n4p0000002f',
+    'chg_1k2m3n4p0000002w',
+    'chg_1k2m3n4w0000002f',
+    'chg_1k2m3n4p_000002f',
+    'chg_1k2m3n4p-000002f',
+    'chg_1k2m3n4p 000002f',
+    ' chg_1k2m3n4p0000002f',
+    'chg_1k2m3n4p0000002f ',
+    'chg_1k2m3n4p0000002f\n',
+    'chgs_1k2m3n4p0000002f',
+    '_1k2m3n4p0000002f',
+    'hold_1k2m3n4p0000002f',
+  ]
+  assert.deepEqual(
+    bad.filter((id) => parseObjectId('chg', id) !== undefined),
+    [],
+  )
+})

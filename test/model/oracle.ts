@@ -1,0 +1,517 @@
+/**
+ * A naive model of Obol's credits, written from the rules of §3 of the design and from nothing else: it calls no decision
+ * code of the core. Everything is a plain list that is searched and sorted anew each time: slow, and easy to believe.
+ *
+ * It answers plain commands, so it can stand beside the core, a store or the HTTP server. Amounts are bigint micro-credits,
+ * times are ms, and grants, holds, charges and keys are known by the names that the caller gives them.
+ */
+
+import type { AccountStatus, CapturePolicy, GrantSource } from '../../src/core/account.ts'
+import { MAX_KEYS, MAX_OPEN_GRANTS, MAX_OPEN_HOLDS } from '../../src/core/account.ts'
+import type { Period } from '../../src/core/calendar.ts'
+import { formatCredits, MAX_MICROCREDITS } from '../../src/core/credits.ts'
+import type { RefusalCode } from '../../src/core/refusals.ts'
+
+const DAY_MS = 86_400_000
+const NEVER = Number.MAX_SAFE_INTEGER
+const calendars: Record<string, Intl.DateTimeFormat> = {}
+const PRIORITIES: Readonly<Record<GrantSource, number>> = { rollover: 10, plan: 20, promo: 30, adjustment: 30, refund: 35, topup: 40 }
+
+export type BudgetSpec = Readonly<{ limit: bigint | null; period: Period; timeZone: string; maxPerCharge: bigint | null }>
+
+/** What a call would cost in one credit type. */
+export type Price = Readonly<{ creditType: string; credits: bigint }>
+
+/** A charge and its name. The first price that the account can pay is what it pays. */
+export type ChargeSpec = Readonly<{ as: string; key: string | null; prices: readonly [Price, ...Price[]] }>
+
+/** Null: the source's priority, effective now, expiring never. */
+type GrantTimes = Readonly<{ priority: number | null; effectiveAtMs: number | null; expiresAtMs: number | null }>
+export type GrantSpec = Readonly<{ as: string; creditType: string; credits: bigint; source: GrantSource; paid: boolean }> & GrantTimes
+
+/** Credits null: all that is held. */
+type CaptureSpec = Readonly<{ as: string; hold: string; credits: bigint | null; final: boolean }> &
+  Readonly<{ policy: CapturePolicy | null; serverPolicy: CapturePolicy }>
+
+/** Credits null: all that is left of the charge. */
+type RefundSpec = Readonly<{ as: string; charge: string; credits: bigint | null; grantDays: number }>
+
+type Management =
+  | Readonly<{ do: 'create_account'; policy: CapturePolicy | null }>
+  | Readonly<{ do: 'update_account'; status: AccountStatus; policy: CapturePolicy | null }>
+  | Readonly<{ do: 'create_key'; as: string; budget: BudgetSpec | null }>
+  | Readonly<{ do: 'update_key'; key: string; budget: BudgetSpec | null }>
+  | Readonly<{ do: 'rotate_key'; key: string }>
+  | Readonly<{ do: 'revoke_key'; key: string }>
+
+/** What may be asked of one account. */
+export type Command =
+  | Management
+  | (Readonly<{ do: 'grant' }> & GrantSpec)
+  | Readonly<{ do: 'void'; grant: string }>
+  | Readonly<{ do: 'adjust'; as: string; creditType: string; credits: bigint }>
+  | (Readonly<{ do: 'charge' }> & ChargeSpec)
+  | Readonly<{ do: 'charge_group'; charges: readonly ChargeSpec[] }>
+  | (Readonly<{ do: 'hold'; ttlMs: number; policy: CapturePolicy | null }> & ChargeSpec)
+  | Readonly<{ do: 'extend'; hold: string; ttlMs: number }>
+  | Readonly<{ do: 'increase'; hold: string; credits: bigint }>
+  | Readonly<{ do: 'release'; hold: string }>
+  | (Readonly<{ do: 'capture' }> & CaptureSpec)
+  | (Readonly<{ do: 'refund' }> & RefundSpec)
+
+export type ModelBalance = Readonly<{ settled: bigint; held: bigint }>
+
+/** What a command moved, and the balance of that credit type after it. */
+type Done = Readonly<{ ok: true; credits: bigint; creditType: string | null; balance: ModelBalance | null }>
+
+/** What came of a command. */
+export type Outcome = Done | Readonly<{ refused: RefusalCode; index: number | null }>
+
+type Named = Readonly<{ name: string; creditType: string }>
+type GrantTerms = Named & Readonly<{ priority: number; effectiveAtMs: number; expiresAtMs: number; paid: boolean }>
+type Grant = GrantTerms & {
+  /** Not held; what is held of it is in the parts of live holds. */
+  free: bigint
+  ended: 'expired' | 'voided' | null
+}
+
+/** Credits and the grant they are from; null: the debt. */
+type Part = Readonly<{ grant: string | null; credits: bigint }>
+
+type Owned = Named & Readonly<{ key: string | null }>
+type HoldTerms = Owned & Readonly<{ effectiveAtMs: number; policy: CapturePolicy | null }>
+type Hold = HoldTerms & {
+  expiresAtMs: number
+  parts: readonly Part[]
+  status: 'live' | 'captured' | 'released' | 'expired'
+  /** What it had set aside when it ended. */
+  credits: bigint
+  isLateCaptured: boolean
+}
+
+type Charge = Owned & Readonly<{ atMs: number; order: number; draws: readonly Part[] }> & { refunded: bigint }
+type Key = Readonly<{ name: string }> & { isRevoked: boolean; budget: (BudgetSpec & { readonly since: number }) | null }
+type Totals = Readonly<Record<'debt' | 'granted' | 'charged' | 'refunded' | 'expired' | 'voided', bigint>>
+
+/** A refusal on its way out. */
+class No extends Error {
+  readonly refused: RefusalCode
+  constructor(refused: RefusalCode) {
+    super(refused)
+    this.refused = refused
+  }
+}
+
+/** All accounts. A refused command leaves them as they were. */
+export class Oracle {
+  readonly #accounts = new Map<string, Account>()
+
+  apply(name: string, atMs: number, command: Command): Outcome {
+    const known = this.#accounts.get(name)
+    if (!known && command.do !== 'create_account') return { refused: 'account_not_found', index: null }
+    const account = known ? known.copy() : new Account()
+    try {
+      const outcome = account.perform(atMs, command)
+      this.#accounts.set(name, account.checked())
+      return outcome
+    } catch (thrown) {
+      if (thrown instanceof No) return { refused: thrown.refused, index: command.do === 'charge_group' ? account.groupIndex : null }
+      throw thrown
+    }
+  }
+
+  /** An account as it is at a moment. What is done to it stays there. */
+  look(name: string, atMs: number): Account {
+    const account = this.#accounts.get(name)?.copy() ?? new Account()
+    account.passTime(atMs)
+    return account
+  }
+}
+
+/** One account. Its time is that of the last command that did something, and never goes back. */
+class Account {
+  nowMs = 0
+  order = 0
+  status: AccountStatus = 'active'
+  policy: CapturePolicy | null = null
+  grants: Grant[] = []
+  holds: Hold[] = []
+  charges: Charge[] = []
+  keys: Key[] = []
+  sums: Record<string, Totals> = {}
+  /** Which charge of a group is being decided. */
+  groupIndex = 0
+
+  copy(): Account {
+    const lists = { grants: clones(this.grants), holds: clones(this.holds), charges: clones(this.charges), keys: clones(this.keys) }
+    return Object.assign(new Account(), this, lists, { sums: { ...this.sums } })
+  }
+
+  /** What the account has and what of that is held. Grants count from when they are effective. */
+  balance(creditType: string): ModelBalance {
+    const begun = this.grants.filter((grant) => grant.creditType === creditType && grant.effectiveAtMs <= this.nowMs)
+    const held = sum(this.#live(creditType).flatMap((hold) => hold.parts))
+    return { settled: begun.reduce((total, grant) => total + grant.free, held) - this.totals(creditType).debt, held }
+  }
+
+  totals(creditType: string): Totals {
+    return this.sums[creditType] ?? { debt: 0n, granted: 0n, charged: 0n, refunded: 0n, expired: 0n, voided: 0n }
+  }
+
+  /** Grants with anything left, in burn order. */
+  openGrants(creditType: string): readonly Readonly<{ name: string; remaining: bigint; held: bigint }>[] {
+    const grants = this.grants.filter((grant) => grant.creditType === creditType && this.#left(grant) > 0n).sort(burnsBefore)
+    return grants.map((grant) => ({ name: grant.name, remaining: this.#left(grant), held: this.#left(grant) - grant.free }))
+  }
+
+  /** What counts against a key's budget now; null: it has none. */
+  budgetUse(name: string): Readonly<{ spent: bigint; held: bigint }> | null {
+    const budget = this.keys.find((key) => key.name === name)?.budget
+    if (!budget) return null
+    const isCounted = ({ key, order, atMs }: Charge): boolean =>
+      key === name && order > budget.since && windowOf(atMs, budget) === windowOf(this.nowMs, budget)
+    const spent = this.charges.filter(isCounted).reduce((total, charge) => total + sum(charge.draws) - charge.refunded, 0n)
+    return { spent, held: sum(this.#live().flatMap((hold) => (hold.key === name ? hold.parts : []))) }
+  }
+
+  /** granted = settled + charged − refunded + expired + voided, grants to come included. */
+  checked(): this {
+    for (const creditType of Object.keys(this.sums)) {
+      const { debt, granted, charged, refunded, expired, voided } = this.totals(creditType)
+      const grants = this.grants.filter((grant) => grant.creditType === creditType)
+      const left = grants.reduce((total, grant) => total + this.#left(grant), -debt)
+      if (granted !== left + charged - refunded + expired + voided || debt < 0n || grants.some(({ free }) => free < 0n))
+        throw new Error(`the model itself is wrong: it has ${formatCredits(left)} ${creditType} left`)
+    }
+    return this
+  }
+
+  /** Books everything that time alone changes, moment by moment: holds end, then grants end, then what is free pays a debt. */
+  passTime(atMs: number): void {
+    const untilMs = Math.max(atMs, this.nowMs)
+    const moments = [...this.#live(), ...this.grants].flatMap((thing) => [thing.effectiveAtMs, thing.expiresAtMs])
+    for (const moment of [...moments.filter((time) => this.nowMs < time && time < untilMs).sort((a, b) => a - b), untilMs]) {
+      this.nowMs = moment
+      for (const hold of this.#live()) if (hold.expiresAtMs <= moment) this.#endHold(hold, 'expired')
+      for (const grant of this.grants) if (!grant.ended && grant.expiresAtMs <= moment) this.#endGrant(grant, 'expired')
+      for (const creditType of Object.keys(this.sums)) this.#repay(creditType)
+    }
+  }
+
+  perform(atMs: number, command: Command): Done {
+    this.passTime(atMs)
+    this.order += 1
+    if (command.do === 'grant') return this.#grant(command)
+    if (command.do === 'void') return this.#void(command.grant)
+    if (command.do === 'adjust') return this.#adjust(command.as, command.creditType, command.credits)
+    if (command.do === 'charge') return this.#charge(command)
+    if (command.do === 'charge_group') return this.#chargeGroup(command.charges)
+    if (command.do === 'hold') return this.#hold(command, command.ttlMs, command.policy)
+    if (command.do === 'extend') return this.#extend(this.#liveHold(command.hold), command.ttlMs)
+    if (command.do === 'increase') return this.#increase(this.#liveHold(command.hold), command.credits)
+    if (command.do === 'release') return this.#endHold(this.#liveHold(command.hold), 'released')
+    if (command.do === 'capture') return this.#capture(command)
+    if (command.do === 'refund') return this.#refund(command)
+    this.#manage(command)
+    return NOTHING
+  }
+
+  /** Commands that move no credits. */
+  #manage(command: Management): void {
+    if (command.do === 'update_account') this.status = command.status
+    if (command.do === 'create_account' || command.do === 'update_account') this.policy = command.policy
+    else if (command.do === 'create_key') this.#createKey(command.as, command.budget)
+    else if (command.do === 'update_key') this.#updateKey(this.#liveKey(command.key), command.budget)
+    else if (command.do === 'rotate_key') this.#liveKey(command.key)
+    else if (command.do === 'revoke_key') Object.assign(this.#key(command.key), { isRevoked: true, budget: null })
+    else throw new Error(`the model does not know ${JSON.stringify(command satisfies never)}`)
+  }
+
+  #createKey(name: string, budget: BudgetSpec | null): void {
+    if (this.keys.filter((key) => !key.isRevoked).length >= MAX_KEYS) throw new No('too_many_keys')
+    this.keys.push({ name, isRevoked: false, budget: budget && { ...budget, since: this.order } })
+  }
+
+  /** A changed limit keeps the count; a changed period or zone starts a new one. */
+  #updateKey(key: Key, budget: BudgetSpec | null): void {
+    const isSameCount = key.budget?.period === budget?.period && key.budget?.timeZone === budget?.timeZone
+    key.budget = budget && { ...budget, since: key.budget && isSameCount ? key.budget.since : this.order }
+  }
+
+  #grant({ as: name, creditType, credits, source, paid, ...when }: GrantSpec): Done {
+    const from = when.effectiveAtMs ?? this.nowMs
+    if ((when.expiresAtMs ?? NEVER) <= Math.max(this.nowMs, from)) throw new No('expiry_passed')
+    if (this.grants.filter((grant) => this.#left(grant) > 0n).length >= MAX_OPEN_GRANTS) throw new No('too_many_open_grants')
+    const over = credits + this.grants.reduce((sum, grant) => (grant.creditType === creditType ? sum + this.#left(grant) : sum), 0n)
+    if (over > MAX_MICROCREDITS) throw new No('amount_out_of_range')
+    this.#add(creditType, 'granted', credits)
+    const times = { effectiveAtMs: from, expiresAtMs: when.expiresAtMs ?? NEVER }
+    this.grants.push({ name, creditType, priority: when.priority ?? PRIORITIES[source], ...times, paid, free: credits, ended: null })
+    this.#repay(creditType)
+    return this.#did(creditType, credits)
+  }
+
+  #void(name: string): Done {
+    const grant = this.grants.find((candidate) => candidate.name === name)
+    if (!grant) throw new No('grant_not_found')
+    if (grant.ended || this.#left(grant) === 0n) throw new No('grant_closed')
+    const credits = grant.free
+    this.#endGrant(grant, 'voided')
+    return this.#did(grant.creditType, credits)
+  }
+
+  #adjust(as: string, creditType: string, credits: bigint): Done {
+    const terms = { source: 'adjustment', priority: null, effectiveAtMs: null, expiresAtMs: null, paid: false } as const
+    if (credits > 0n) return this.#grant({ as, creditType, credits, ...terms })
+    this.#requireAvailable([{ creditType, credits: -credits }], null)
+    this.#draw(creditType, -credits)
+    this.#add(creditType, 'voided', -credits)
+    return this.#did(creditType, -credits)
+  }
+
+  #charge({ as, key, prices }: ChargeSpec): Done {
+    const { creditType, credits } = this.#admit(prices, key === null ? null : this.#usableKey(key), null)
+    return this.#recordCharge(as, key, creditType, this.#draw(creditType, credits))
+  }
+
+  #chargeGroup(charges: readonly ChargeSpec[]): Done {
+    const outcomes = charges.map((charge, index) => {
+      this.groupIndex = index
+      return this.#charge(charge)
+    })
+    return { ...(outcomes.at(-1) ?? NOTHING), credits: outcomes.reduce((total, { credits }) => total + credits, 0n) }
+  }
+
+  #hold({ as: name, key, prices }: ChargeSpec, ttlMs: number, policy: CapturePolicy | null): Done {
+    const user = key === null ? null : this.#usableKey(key)
+    if (this.#live().length >= MAX_OPEN_HOLDS) throw new No('too_many_open_holds')
+    const { creditType, credits } = this.#admit(prices, user, null)
+    const parts = this.#draw(creditType, credits)
+    const terms = { name, creditType, key, policy, effectiveAtMs: this.nowMs, expiresAtMs: this.nowMs + ttlMs }
+    this.holds.push({ ...terms, parts, status: 'live', credits: 0n, isLateCaptured: false })
+    return this.#did(creditType, credits)
+  }
+
+  #extend(hold: Hold, ttlMs: number): Done {
+    const expiresAtMs = Math.max(hold.expiresAtMs, this.nowMs + ttlMs)
+    if (expiresAtMs > hold.effectiveAtMs + DAY_MS) throw new No('hold_ttl_exceeded')
+    hold.expiresAtMs = expiresAtMs
+    return NOTHING
+  }
+
+  #increase(hold: Hold, credits: bigint): Done {
+    const key = this.keys.find(({ name }) => name === hold.key) ?? null
+    this.#admit([{ creditType: hold.creditType, credits }], key, hold)
+    hold.parts = [...hold.parts, ...this.#draw(hold.creditType, credits)]
+    return this.#did(hold.creditType, credits)
+  }
+
+  #capture({ as, hold: name, credits: stated, final, policy: requested, serverPolicy }: CaptureSpec): Done {
+    const hold = this.#liveHold(name, true)
+    const { creditType, key } = hold
+    const isLive = hold.status === 'live'
+    const wanted = stated ?? (isLive ? sum(hold.parts) : hold.credits)
+    const credits = this.#limit(requested ?? hold.policy ?? this.policy ?? serverPolicy, wanted, hold)
+    const { taken, rest } = split(hold.parts, credits)
+    hold.parts = rest
+    hold.isLateCaptured = !isLive
+    this.#recordCharge(as, key, creditType, [...taken, ...this.#drawOrOwe(creditType, credits - sum(taken))])
+    if (isLive && final) this.#endHold(hold, 'captured')
+    return this.#did(creditType, credits)
+  }
+
+  /** What a capture comes to under its policy: the bound is what is held or, once the hold has expired, what is available. */
+  #limit(policy: CapturePolicy, wanted: bigint, { status, parts, creditType }: Hold): bigint {
+    const bound = status === 'live' ? sum(parts) : -smaller(-this.#available(creditType), 0n)
+    if (wanted <= bound || policy === 'overdraft') return wanted
+    if (policy === 'cap') return bound
+    throw status === 'live' ? new No('capture_exceeds_hold') : this.#shortOf(creditType, wanted)
+  }
+
+  #refund({ as: name, charge: of, credits: stated, grantDays }: RefundSpec): Done {
+    const charge = this.charges.find((candidate) => candidate.name === of)
+    if (!charge) throw new No('charge_not_found')
+    const { creditType } = charge
+    const refundable = sum(charge.draws) - charge.refunded
+    const credits = stated ?? refundable
+    if (credits > refundable || refundable === 0n) throw new No('refund_exceeds_charge')
+    let homeless = 0n
+    for (const part of split(split([...charge.draws].reverse(), charge.refunded).rest, credits).taken) {
+      const home = this.grants.find((grant) => grant.name === part.grant && grant.ended === null)
+      const forgiven = part.grant === null ? smaller(part.credits, this.totals(creditType).debt) : 0n
+      this.#add(creditType, 'debt', -forgiven)
+      if (home) home.free += part.credits
+      else homeless += part.credits - forgiven
+    }
+    charge.refunded += credits
+    this.#add(creditType, 'refunded', credits)
+    const times = { effectiveAtMs: this.nowMs, expiresAtMs: this.nowMs + grantDays * DAY_MS }
+    if (homeless > 0n)
+      this.grants.push({ name, creditType, priority: PRIORITIES.refund, ...times, paid: false, free: homeless, ended: null })
+    if (this.grants.filter((grant) => this.#left(grant) > 0n).length > MAX_OPEN_GRANTS) throw new No('too_many_open_grants')
+    this.#repay(creditType)
+    return this.#did(creditType, credits)
+  }
+
+  /** The price that will be paid, or a refusal: suspended first, then the key's limits, then credits. */
+  #admit(prices: ChargeSpec['prices'], key: Key | null, increased: Hold | null): Price {
+    if (this.status === 'suspended') throw new No('account_suspended')
+    const { credits } = prices[0]
+    const { limit = null, maxPerCharge = null } = key?.budget ?? {}
+    if (maxPerCharge !== null && sum(increased?.parts ?? []) + credits > maxPerCharge) throw new No('key_charge_limit_exceeded')
+    const { spent, held } = (key && this.budgetUse(key.name)) ?? { spent: 0n, held: 0n }
+    if (limit !== null && credits > 0n && spent + held + credits > limit) throw new No('key_budget_exceeded')
+    return this.#requireAvailable(prices, increased)
+  }
+
+  #requireAvailable(prices: ChargeSpec['prices'], increased: Hold | null): Price {
+    const price = prices.find(({ creditType, credits }) => this.#available(creditType) >= credits)
+    if (!price) throw this.#shortOf(prices[0].creditType, prices[0].credits, increased)
+    return price
+  }
+
+  /** Does it take paying, or only waiting: would the credits be there if every other live hold let go now? */
+  #shortOf(creditType: string, credits: bigint, increased: Hold | null = null): No {
+    const isHome = (part: Part): boolean => this.grants.some((grant) => grant.name === part.grant && grant.ended === null)
+    const others = this.#live(creditType).filter((hold) => hold !== increased)
+    const whenLetGo = this.#available(creditType) + sum(others.flatMap((hold) => hold.parts.filter(isHome)))
+    return new No(whenLetGo >= credits ? 'credits_in_flight' : 'insufficient_credits')
+  }
+
+  /** Takes free credits in burn order, as far as they reach. */
+  #draw(creditType: string, credits: bigint): readonly Part[] {
+    const grants = this.#eligible(creditType)
+    const free = grants.map((grant) => ({ grant: grant.name, credits: grant.free }))
+    const { taken } = split(free, credits)
+    for (const part of taken) for (const grant of grants) if (grant.name === part.grant) grant.free -= part.credits
+    return taken
+  }
+
+  /** Takes free credits in burn order; what they do not cover, the account owes. */
+  #drawOrOwe(creditType: string, credits: bigint): readonly Part[] {
+    const parts = this.#draw(creditType, credits)
+    const owed = credits - sum(parts)
+    this.#add(creditType, 'debt', owed)
+    return owed > 0n ? [...parts, { grant: null, credits: owed }] : parts
+  }
+
+  /** Whatever is free pays the debt first. */
+  #repay(creditType: string): void {
+    this.#add(creditType, 'debt', -sum(this.#draw(creditType, this.totals(creditType).debt)))
+  }
+
+  #recordCharge(name: string, key: string | null, creditType: string, draws: readonly Part[]): Done {
+    this.charges.push({ name, creditType, key, atMs: this.nowMs, order: this.order, draws, refunded: 0n })
+    this.#add(creditType, 'charged', sum(draws))
+    return this.#did(creditType, sum(draws))
+  }
+
+  /** Lets go of what is held: back to its grants, or away with those that have ended. */
+  #endHold(hold: Hold, status: Hold['status']): Done {
+    for (const { grant: name, credits } of hold.parts) {
+      const grant = this.grants.find((candidate) => candidate.name === name)
+      if (grant?.ended) this.#add(hold.creditType, grant.ended, credits)
+      else if (grant) grant.free += credits
+    }
+    const credits = sum(hold.parts)
+    Object.assign(hold, { status, credits, parts: [] })
+    this.#repay(hold.creditType)
+    return this.#did(hold.creditType, credits)
+  }
+
+  #endGrant(grant: Grant, ended: 'expired' | 'voided'): void {
+    this.#add(grant.creditType, ended, grant.free)
+    Object.assign(grant, { free: 0n, ended })
+  }
+
+  /** A hold that can still be used; a capture may also come late, once. */
+  #liveHold(name: string, mayBeLate = false): Hold {
+    const hold = this.holds.find((candidate) => candidate.name === name)
+    if (!hold) throw new No('hold_not_found')
+    if (hold.status === 'live' || (mayBeLate && hold.status === 'expired' && !hold.isLateCaptured)) return hold
+    if (hold.status === 'expired') throw new No(mayBeLate ? 'hold_already_captured' : 'hold_expired')
+    throw new No(`hold_already_${hold.status}`)
+  }
+
+  #key(name: string): Key {
+    const key = this.keys.find((candidate) => candidate.name === name)
+    if (!key) throw new No('key_not_found')
+    return key
+  }
+
+  /** A key that can still be changed. */
+  #liveKey(name: string): Key {
+    const key = this.#key(name)
+    if (key.isRevoked) throw new No('key_already_revoked')
+    return key
+  }
+
+  /** A key that work can be charged to. */
+  #usableKey(name: string): Key {
+    const key = this.#key(name)
+    if (key.isRevoked) throw new No('key_revoked')
+    return key
+  }
+
+  #eligible(creditType: string): readonly Grant[] {
+    return this.grants
+      .filter((grant) => grant.creditType === creditType && grant.ended === null)
+      .filter((grant) => grant.effectiveAtMs <= this.nowMs && this.nowMs < grant.expiresAtMs)
+      .sort(burnsBefore)
+  }
+
+  #available(creditType: string): bigint {
+    return this.#eligible(creditType).reduce((total, grant) => total + grant.free, -this.totals(creditType).debt)
+  }
+
+  #live(creditType?: string): readonly Hold[] {
+    return this.holds.filter((hold) => hold.status === 'live' && (creditType === undefined || hold.creditType === creditType))
+  }
+
+  /** What remains of a grant, held parts included. */
+  #left(grant: Grant): bigint {
+    return grant.free + sum(this.#live(grant.creditType).flatMap((hold) => hold.parts.filter((part) => part.grant === grant.name)))
+  }
+
+  #add(creditType: string, total: keyof Totals, credits: bigint): void {
+    this.sums[creditType] = { ...this.totals(creditType), [total]: this.totals(creditType)[total] + credits }
+  }
+
+  #did(creditType: string, credits: bigint): Done {
+    return { ok: true, credits, creditType, balance: this.balance(creditType) }
+  }
+}
+
+const NOTHING: Done = { ok: true, credits: 0n, creditType: null, balance: null }
+
+const clones = <Thing extends object>(things: readonly Thing[]): Thing[] => things.map((thing) => ({ ...thing }))
+const sum = (parts: readonly Part[]): bigint => parts.reduce((total, part) => total + part.credits, 0n)
+const smaller = (a: bigint, b: bigint): bigint => (a < b ? a : b)
+
+/** Takes credits from the front of a list of parts. */
+function split(parts: readonly Part[], credits: bigint): Readonly<{ taken: readonly Part[]; rest: readonly Part[] }> {
+  let left = credits
+  const taken: Part[] = []
+  const rest: Part[] = []
+  for (const { grant, credits: there } of parts) {
+    const now = smaller(there, left)
+    left -= now
+    if (now > 0n) taken.push({ grant, credits: now })
+    if (there > now) rest.push({ grant, credits: there - now })
+  }
+  return { taken, rest }
+}
+
+/** Priority ascending → expires_at ascending (never last) → unpaid before paid → effective_at → id (here: the order of the list). */
+function burnsBefore(a: Grant, b: Grant): number {
+  return a.priority - b.priority || a.expiresAtMs - b.expiresAtMs || Number(a.paid) - Number(b.paid) || a.effectiveAtMs - b.effectiveAtMs
+}
+
+/** A name for the window of a budget that a moment falls in, by the date on a wall calendar in its zone. 1970 began on a Thursday. */
+function windowOf(atMs: number, { period, timeZone }: BudgetSpec): string {
+  if (period === 'lifetime') return 'always'
+  calendars[timeZone] ??= new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' })
+  const date = calendars[timeZone].format(atMs)
+  if (period === 'day') return date
+  return period === 'month' ? date.slice(0, 7) : `week ${Math.floor((Date.parse(date) / DAY_MS + 3) / 7)}`
+}
