@@ -1,0 +1,24 @@
+/** What every store promises: one suite, run for each kind of store. Its parts are in test/contract. */
+
+import { describe } from 'node:test'
+import { accountsContract } from '../../test/contract/accounts.ts'
+import { idempotencyContract } from '../../test/contract/idempotency.ts'
+import { keysContract } from '../../test/contract/keys.ts'
+import { limitsContract } from '../../test/contract/limits.ts'
+import { livesContract } from '../../test/contract/lives.ts'
+import { orderingContract } from '../../test/contract/ordering.ts'
+import { readingContract } from '../../test/contract/reading.ts'
+import { usageContract } from '../../test/contract/usage.ts'
+import { STORE_KINDS } from '../../test/running/store.ts'
+
+for (const kind of STORE_KINDS)
+  describe(`a ${kind} store`, () => {
+    idempotencyContract(kind)
+    accountsContract(kind)
+    orderingContract(kind)
+    readingContract(kind)
+    usageContract(kind)
+    livesContract(kind)
+    keysContract(kind)
+    limitsContract(kind)
+  })

@@ -1,0 +1,112 @@
+/** What each record changes outside the account's state: the status of grants and holds, and the refunds of charges. */
+
+import { type AccountState, poolOf } from '../core/account.ts'
+import { type Microcredits, ZERO } from '../core/credits.ts'
+import type { EndedHold } from '../core/decisions/facts.ts'
+import { type CreditsRecord, DEBT, type JournalRecord, movesCredits } from '../core/record.ts'
+import type { GrantRow } from './store.ts'
+
+/** A grant was opened, spent, expired or voided. */
+export interface GrantChange {
+  readonly table: 'grants'
+  readonly seq: number
+  readonly status: GrantRow['status']
+}
+
+/** A hold was opened, or more was set aside for it, or it was given more time. */
+export interface LiveHoldChange {
+  readonly table: 'live_holds'
+  readonly seq: number
+  /** Set aside by this record. */
+  readonly credits: Microcredits
+  /** Null: as it was. */
+  readonly expiresAtMs: number | null
+}
+
+/** A hold ended. */
+export interface EndedHoldChange {
+  readonly table: 'ended_holds'
+  readonly seq: number
+  readonly status: EndedHold['status']
+  /** What it had set aside when it ended. */
+  readonly held: Microcredits
+}
+
+/** A charge was recorded for a hold that had expired. */
+export interface LateCaptureChange {
+  readonly table: 'late_captures'
+  readonly hold: number
+  readonly charge: number
+}
+
+/** More of a charge was refunded. */
+export interface RefundChange {
+  readonly table: 'refunds'
+  readonly charge: number
+  readonly credits: Microcredits
+}
+
+/** A change to one row of a derived table. */
+export type ObjectChange = GrantChange | LiveHoldChange | EndedHoldChange | LateCaptureChange | RefundChange
+
+/** An account's state before and after one record. */
+export interface Step {
+  readonly before: AccountState
+  readonly after: AccountState
+}
+
+/** The changes that one record makes, in order. */
+export function objectChanges(record: JournalRecord, step: Step): readonly ObjectChange[] {
+  const changes: ObjectChange[] = []
+  if (movesCredits(record)) grantChanges(record, step, changes)
+  const change = holdChange(record)
+  if (change) changes.push(change)
+  if (record.kind === 'refund') changes.push({ table: 'refunds', charge: record.charge, credits: record.credits })
+  return changes
+}
+
+function grantChanges(record: CreditsRecord, { before, after }: Step, changes: ObjectChange[]): void {
+  for (const seq of openedBy(record)) changes.push({ table: 'grants', seq, status: 'open' })
+  const ended = endedBy(record)
+  if (ended) changes.push({ table: 'grants', ...ended })
+  const left = poolOf(after, record.creditType).grants
+  for (const { grant, remainingAfter } of record.movements) {
+    if (remainingAfter !== 0n || grant === DEBT || grant === ended?.seq || left.some(({ seq }) => seq === grant)) continue
+    // A grant that ended under a hold keeps the status with which it ended.
+    const known = poolOf(before, record.creditType).grants.find(({ seq }) => seq === grant)
+    if (!known?.closed) changes.push({ table: 'grants', seq: grant, status: 'spent' })
+  }
+}
+
+/** Grants that a record makes or reopens. */
+function openedBy(record: CreditsRecord): readonly number[] {
+  if (record.kind === 'grant') return [record.seq]
+  if (record.kind !== 'refund') return []
+  return [...record.reopened.map(({ seq }) => seq), ...(record.grant ? [record.seq] : [])]
+}
+
+function endedBy(record: CreditsRecord): Omit<GrantChange, 'table'> | undefined {
+  if (record.kind === 'grant_expired') return { seq: record.grant, status: 'expired' }
+  return record.kind === 'grant_voided' ? { seq: record.grant, status: 'voided' } : undefined
+}
+
+function holdChange(record: JournalRecord): ObjectChange | undefined {
+  switch (record.kind) {
+    case 'hold':
+      return { table: 'live_holds', seq: record.seq, credits: record.credits, expiresAtMs: record.expiresAtMs }
+    case 'hold_increased':
+      return { table: 'live_holds', seq: record.hold, credits: record.credits, expiresAtMs: null }
+    case 'hold_extended':
+      return { table: 'live_holds', seq: record.hold, credits: ZERO, expiresAtMs: record.after.expiresAtMs }
+    case 'capture':
+      return record.final ? { table: 'ended_holds', seq: record.hold, status: 'captured', held: record.unheld } : undefined
+    case 'hold_released':
+      return { table: 'ended_holds', seq: record.hold, status: 'released', held: record.credits }
+    case 'hold_expired':
+      return { table: 'ended_holds', seq: record.hold, status: 'expired', held: record.credits }
+    case 'late_capture':
+      return { table: 'late_captures', hold: record.hold, charge: record.seq }
+    default:
+      return undefined
+  }
+}
