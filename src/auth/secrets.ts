@@ -1,0 +1,57 @@
+/** API key secrets: a prefix that says what they are, 190 random bits, and a checksum that catches typing errors. */
+
+import { hash, randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+
+const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const RANDOM_LENGTH = 32
+const CHECKSUM_LENGTH = 6
+
+/** The prefix of customer keys. */
+export const KEY_PREFIX = 'obol_live_'
+/** The prefix of operator keys that Obol makes. */
+export const OPERATOR_PREFIX = 'obol_admin_'
+
+/** Makes a secret: prefix, 32 random characters, 6 of checksum. */
+export function makeSecret(prefix: string): string {
+  let random = ''
+  while (random.length < RANDOM_LENGTH) {
+    // 248 is the largest multiple of 62 below 256: larger bytes would make some characters likelier than others.
+    for (const byte of randomBytes(RANDOM_LENGTH * 2)) if (byte < 248 && random.length < RANDOM_LENGTH) random += ALPHABET[byte % 62]
+  }
+  return `${prefix}${random}${checksum(`${prefix}${random}`)}`
+}
+
+function checksum(text: string): string {
+  let rest = crc32(text)
+  let written = ''
+  for (let at = 0; at < CHECKSUM_LENGTH; at++) {
+    written = `${ALPHABET[rest % 62]}${written}`
+    rest = Math.floor(rest / 62)
+  }
+  return written
+}
+
+const SHAPE = new RegExp(`^[A-Za-z0-9_-]{0,32}[0-9A-Za-z]{${RANDOM_LENGTH + CHECKSUM_LENGTH}}$`)
+
+/** Whether a text can be a secret that Obol made: nothing else needs a look-up. */
+export function isWellFormed(secret: string): boolean {
+  return SHAPE.test(secret) && checksum(secret.slice(0, -CHECKSUM_LENGTH)) === secret.slice(-CHECKSUM_LENGTH)
+}
+
+/** The hash under which a secret is kept: SHA-256, base64url. Enough for secrets that nobody can guess. */
+export function hashSecret(secret: string): string {
+  return hash('sha256', secret, 'base64url')
+}
+
+const SECRET = /\b(?:obol_(?:live|test|admin)_|whsec_|sk_(?:live|test)_)\w+/g
+
+/** Blanks secrets in a text. */
+export function hideSecrets(text: string): string {
+  return text.replace(SECRET, '[redacted]')
+}
+
+/** What may be shown of a secret: its prefix and last four characters. */
+export function hintOf(secret: string): string {
+  return `${secret.slice(0, Math.max(0, secret.length - RANDOM_LENGTH - CHECKSUM_LENGTH))}…${secret.slice(-4)}`
+}
