@@ -1,0 +1,116 @@
+/** The only file that knows all parts: it builds them from the settings and hands them to each other. */
+
+import type { FastifyInstance } from 'fastify'
+import { type Logger, pino } from 'pino'
+import { KeyRing } from './auth/key-ring.ts'
+import { RateLimiter } from './auth/rate-limiter.ts'
+import { hashSecret, makeSecret, OPERATOR_PREFIX } from './auth/secrets.ts'
+import { type Background, startBackground } from './background.ts'
+import type { Config } from './config.ts'
+import { buildServer } from './http/server.ts'
+import { redaction } from './logging.ts'
+import { PriceList } from './operations/price-list.ts'
+import type { Services } from './operations/services.ts'
+import { openSqliteStore } from './stores/sqlite/sqlite-store.ts'
+import type { Store } from './stores/store.ts'
+
+/** A running Obol. */
+export interface Obol {
+  readonly services: Services
+  readonly http: FastifyInstance
+  /** Where it listens, once it does. */
+  readonly address: string
+  readonly log: Logger
+  readonly close: () => Promise<void>
+}
+
+/** What may differ from the settings: tests have their own clock and log. */
+export interface ObolOptions {
+  readonly clock?: () => number
+  readonly log?: Logger
+  /** Shown the operator key that this start makes, once, before anything depends on it. */
+  readonly onOperatorKey?: (key: string) => void
+  /** Given the server before it listens: benches add the route that does nothing. */
+  readonly extend?: (http: FastifyInstance) => void
+}
+
+/** Builds and starts everything. Throws StoreUnavailableError when the store cannot be opened. */
+export async function startObol(config: Config, options: ObolOptions = {}): Promise<Obol> {
+  const clock = options.clock ?? Date.now
+  const log = options.log ?? pino({ level: config.OBOL_LOG_LEVEL, ...redaction() })
+  const store = await openStore(config, { clock, log })
+  const prices = new PriceList(store)
+  await prices.load()
+  const operatorKeyHash = await hashOfOperatorKey(config, store, options.onOperatorKey)
+  const policy = {
+    capturePolicy: config.OBOL_CAPTURE_POLICY,
+    refundGrantDays: config.OBOL_REFUND_GRANT_DAYS,
+    topUpUrl: config.OBOL_TOP_UP_URL,
+  }
+  const services: Services = { store, prices, policy, clock, keyRing: new KeyRing(store, clock) }
+  const http = await buildServer({
+    services,
+    limiter: new RateLimiter(clock),
+    operatorKeyHash,
+    defaultRateLimit: config.OBOL_RATE_LIMIT,
+    operatorRateLimit: config.OBOL_OPERATOR_RATE_LIMIT,
+    publicUrl: config.OBOL_PUBLIC_URL,
+    logger: log,
+    logRequests: config.OBOL_LOG_REQUESTS,
+  })
+  options.extend?.(http)
+  const background = startBackground(services, log)
+  const close = closer({ http, background, store })
+  try {
+    const address = await http.listen({ host: config.OBOL_HOST, port: config.OBOL_PORT })
+    return { services, http, address, log, close }
+  } catch (cause) {
+    await close()
+    throw cause
+  }
+}
+
+async function openStore(config: Config, { clock, log }: { readonly clock: () => number; readonly log: Logger }): Promise<Store> {
+  const file = config.OBOL_DATABASE_URL.slice('sqlite:'.length)
+  const onFault = (fault: unknown): void => log.error({ err: fault }, 'writing back failed; it is tried again')
+  return openSqliteStore({ file, clock, maxCachedAccounts: config.OBOL_ACCOUNT_CACHE, onFault })
+}
+
+const OPERATOR_KEY_HASH = 'operator_key_hash'
+
+/** That of the settings; else the one that the store knows; else that of a new one, which is shown before it is kept. */
+async function hashOfOperatorKey(config: Config, store: Store, show: ObolOptions['onOperatorKey']): Promise<string> {
+  if (config.OBOL_OPERATOR_KEY !== null) return hashSecret(config.OBOL_OPERATOR_KEY)
+  const known = await store.setting(OPERATOR_KEY_HASH)
+  if (known !== undefined) return known
+  const made = makeSecret(OPERATOR_PREFIX)
+  show?.(made)
+  await store.saveSetting(OPERATOR_KEY_HASH, hashSecret(made))
+  return hashSecret(made)
+}
+
+/** Connections that a last answer has left idle are closed so often while the server stops: Node closes those only that are idle before. */
+const HANG_UP_MS = 50
+
+/** Stops in the order in which nothing is lost: no new requests, then no new work, then the store. */
+function closer({
+  http,
+  background,
+  store,
+}: {
+  readonly http: FastifyInstance
+  readonly background: Background
+  readonly store: Store
+}): () => Promise<void> {
+  let closing: Promise<void> | null = null
+  const closeAll = async (): Promise<void> => {
+    const hangingUp = setInterval(() => http.server.closeIdleConnections(), HANG_UP_MS)
+    await http.close().finally(() => clearInterval(hangingUp))
+    await background.stop()
+    await store.close()
+  }
+  return () => {
+    closing ??= closeAll()
+    return closing
+  }
+}

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { ConfigError, MIN_OPERATOR_KEY, readConfig, SETTINGS, type SettingName } from './config.ts'
+
+/** The faults that an environment has, a line each. */
+function faultsOf(environment: Readonly<Record<string, string>>): readonly string[] {
+  try {
+    readConfig(environment)
+  } catch (fault) {
+    assert.ok(fault instanceof ConfigError)
+    return fault.message.split('\n')
+  }
+  return []
+}
+
+function secretFile(t: TestContext, text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'obol-config-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'secret')
+  writeFileSync(file, text)
+  return file
+}
+
+test('every setting has a value when nothing is set, or null where it has no default', () => {
+  const { config, unknown } = readConfig({})
+  assert.deepEqual(config, {
+    OBOL_HOST: '127.0.0.1',
+    OBOL_PORT: 4000,
+    OBOL_DATABASE_URL: 'sqlite:./data/obol.db',
+    OBOL_OPERATOR_KEY: null,
+    OBOL_PUBLIC_URL: null,
+    OBOL_TOP_UP_URL: null,
+    OBOL_CAPTURE_POLICY: 'overdraft',
+    OBOL_REFUND_GRANT_DAYS: 30,
+    OBOL_RATE_LIMIT: { requests: 600, windowSeconds: 60 },
+    OBOL_OPERATOR_RATE_LIMIT: null,
+    OBOL_ACCOUNT_CACHE: 200_000,
+    OBOL_LOG_LEVEL: 'info',
+    OBOL_LOG_REQUESTS: false,
+  })
+  assert.deepEqual(unknown, [])
+})
+
+test('every default is a value that the setting may be', () => {
+  for (const [name, { fallback, parse }] of Object.entries(SETTINGS))
+    if (fallback !== null) assert.notEqual(parse(fallback), undefined, name)
+})
+
+/** What each setting is read as. */
+const READ: readonly (readonly [name: SettingName, text: string, value: unknown])[] = [
+  ['OBOL_HOST', '0.0.0.0', '0.0.0.0'],
+  ['OBOL_PORT', '0', 0],
+  ['OBOL_PORT', '65535', 65_535],
+  ['OBOL_DATABASE_URL', 'sqlite:/var/lib/obol/obol.db', 'sqlite:/var/lib/obol/obol.db'],
+  ['OBOL_OPERATOR_KEY', 'x'.repeat(MIN_OPERATOR_KEY), 'x'.repeat(MIN_OPERATOR_KEY)],
+  ['OBOL_PUBLIC_URL', 'https://credits.example.com/', 'https://credits.example.com'],
+  ['OBOL_TOP_UP_URL', 'https://example.com/buy?from=obol', 'https://example.com/buy?from=obol'],
+  ['OBOL_CAPTURE_POLICY', 'cap', 'cap'],
+  ['OBOL_REFUND_GRANT_DAYS', '1', 1],
+  ['OBOL_RATE_LIMIT', '10/1', { requests: 10, windowSeconds: 1 }],
+  ['OBOL_OPERATOR_RATE_LIMIT', '6000/60', { requests: 6_000, windowSeconds: 60 }],
+  ['OBOL_ACCOUNT_CACHE', '100', 100],
+  ['OBOL_LOG_LEVEL', 'silent', 'silent'],
+  ['OBOL_LOG_REQUESTS', 'true', true],
+]
+
+test('every setting is read as what it says', () => {
+  for (const [name, text, value] of READ) assert.deepEqual(readConfig({ [name]: text }).config[name], value, `${name}=${text}`)
+  assert.deepEqual([...new Set(READ.map(([name]) => name))], Object.keys(SETTINGS), 'each has a row')
+})
+
+/** What each setting may not be. */
+const REFUSED: readonly (readonly [name: SettingName, ...texts: string[]])[] = [
+  ['OBOL_PORT', 'x', '-1', '65536', '4000.5', '0x10', '1e3', ' 4000'],
+  ['OBOL_DATABASE_URL', 'postgres://x', 'sqlite:', 'sqlite://x/y', '/var/obol.db', './obol.db'],
+  ['OBOL_OPERATOR_KEY', 'x'.repeat(MIN_OPERATOR_KEY - 1), `${'x'.repeat(MIN_OPERATOR_KEY)} y`, 'ü'.repeat(MIN_OPERATOR_KEY)],
+  ['OBOL_PUBLIC_URL', 'example.com', 'ftp://example.com', 'https://', 'javascript:alert(1)'],
+  ['OBOL_TOP_UP_URL', 'example.com', '/buy'],
+  ['OBOL_CAPTURE_POLICY', 'Cap', 'never'],
+  ['OBOL_REFUND_GRANT_DAYS', '0', '3651', '1.5'],
+  ['OBOL_RATE_LIMIT', '600', '0/60', '600/0', '600/60/1', '600 / 60', '-1/60'],
+  ['OBOL_OPERATOR_RATE_LIMIT', 'none'],
+  ['OBOL_ACCOUNT_CACHE', '99', '10000001'],
+  ['OBOL_LOG_LEVEL', 'INFO', 'trace'],
+  ['OBOL_LOG_REQUESTS', 'yes', '1', 'TRUE'],
+]
+
+test('a setting that may not be so is refused with what it may be, and what it was unless that is a secret', () => {
+  for (const [name, ...texts] of REFUSED)
+    for (const text of texts) {
+      const [fault = '', ...more] = faultsOf({ [name]: text })
+      assert.deepEqual(more, [], `${name}=${text}`)
+      assert.ok(fault.startsWith(`${name} must be ${SETTINGS[name].form}`), `${name}=${text}: ${fault}`)
+      if ('isSecret' in SETTINGS[name]) assert.ok(!fault.includes(text), `${name} is not shown`)
+      else assert.ok(fault.endsWith(`, not ${JSON.stringify(text)}.`), fault)
+    }
+})
+
+test('all faults are told at once', () => {
+  const faults = faultsOf({ OBOL_PORT: 'x', OBOL_LOG_LEVEL: 'loud', OBOL_RATE_LIMIT: '1' })
+  assert.deepEqual(
+    faults.map((fault) => fault.split(' ', 1)[0]),
+    ['OBOL_PORT', 'OBOL_RATE_LIMIT', 'OBOL_LOG_LEVEL'],
+  )
+})
+
+test('a setting that is empty counts as not set', () => {
+  const empty = Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, '']))
+  assert.deepEqual(readConfig(empty), readConfig({}))
+})
+
+test('a setting may be read from a file, without the white space around it', (t) => {
+  const key = 'a-secret-of-the-operator-in-a-file'
+  const file = secretFile(t, `\n${key}\n\n`)
+  const { config, unknown } = readConfig({ OBOL_OPERATOR_KEY_FILE: file, OBOL_PORT_FILE: secretFile(t, '4321\n') })
+  assert.deepEqual([config.OBOL_OPERATOR_KEY, config.OBOL_PORT, unknown], [key, 4321, []])
+  assert.equal(readConfig({ OBOL_OPERATOR_KEY_FILE: file, OBOL_OPERATOR_KEY: '' }).config.OBOL_OPERATOR_KEY, key)
+})
+
+test('a file that cannot be read, that holds what may not be, or that stands beside a value is a fault', (t) => {
+  assert.match(faultsOf({ OBOL_OPERATOR_KEY_FILE: '/nowhere/key' })[0] ?? '', /^OBOL_OPERATOR_KEY_FILE cannot be read: ENOENT/)
+  const file = secretFile(t, 'too-short')
+  assert.deepEqual(faultsOf({ OBOL_OPERATOR_KEY_FILE: file }), [`OBOL_OPERATOR_KEY must be ${SETTINGS.OBOL_OPERATOR_KEY.form}.`])
+  assert.deepEqual(faultsOf({ OBOL_PORT: '1', OBOL_PORT_FILE: file }), ['OBOL_PORT and OBOL_PORT_FILE are both set; set one.'])
+})
+
+test('names that look like settings and are none are returned, and nothing else is', () => {
+  const environment = { OBOL_PROT: '1', OBOL_PORT_FIEL: 'x', OBOL_URL: 'x', OBOL_TEST_X: '1', PATH: '/bin', OBOLUS: '1' }
+  assert.deepEqual(readConfig(environment).unknown, ['OBOL_PROT', 'OBOL_PORT_FIEL'])
+})

@@ -1,0 +1,187 @@
+/** Every setting: its name, what it means, what it may be, and what it is when nobody says. */
+
+import { readFileSync } from 'node:fs'
+import type { RateLimit } from './auth/rate-limiter.ts'
+import type { CapturePolicy } from './core/account.ts'
+
+/** How one setting is read. */
+interface Setting<Value> {
+  readonly meaning: string
+  /** What it is when it is not set, as text; null: nothing. */
+  readonly fallback: string | null
+  /** Its value must not be shown. */
+  readonly isSecret?: true
+  /** Reads its text. Returns undefined for text that it may not be. */
+  readonly parse: (text: string) => Value | undefined
+  /** What it may be, for the message when it is not. */
+  readonly form: string
+}
+
+const text = (text: string): string => text
+
+function integer(min: number, max: number): (text: string) => number | undefined {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    return value >= min && value <= max ? value : undefined
+  }
+}
+
+function oneOf<Value extends string>(...values: readonly Value[]): (text: string) => Value | undefined {
+  return (text) => values.find((value) => value === text)
+}
+
+/** Reads an http or https address; undefined: it is none. A slash at its end is left out. */
+export function httpAddress(text: string): string | undefined {
+  return /^https?:\/\//.test(text) && URL.canParse(text) ? text.replace(/\/+$/, '') : undefined
+}
+
+function rateLimit(text: string): RateLimit | undefined {
+  const [, requests, windowSeconds] = /^([1-9]\d{0,6})\/([1-9]\d{0,5})$/.exec(text) ?? []
+  return requests !== undefined && windowSeconds !== undefined
+    ? { requests: Number(requests), windowSeconds: Number(windowSeconds) }
+    : undefined
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
+
+/** Shortest operator key. */
+export const MIN_OPERATOR_KEY = 24
+
+/** Every setting of the server. */
+export const SETTINGS = {
+  OBOL_HOST: { meaning: 'Address to listen on.', fallback: '127.0.0.1', parse: text, form: 'a host name or address' },
+  OBOL_PORT: {
+    meaning: 'Port to listen on; 0: any that is free.',
+    fallback: '4000',
+    parse: integer(0, 65_535),
+    form: 'a port from 0 to 65535',
+  },
+  OBOL_DATABASE_URL: {
+    meaning: 'Where the store is: `sqlite:` and the path of its file.',
+    fallback: 'sqlite:./data/obol.db',
+    parse: (value: string) => (/^sqlite:(?!\/\/).+/.test(value) ? value : undefined),
+    form: '`sqlite:` and a path, such as sqlite:./data/obol.db',
+  },
+  OBOL_OPERATOR_KEY: {
+    meaning: `The operator's key: any secret of ${MIN_OPERATOR_KEY} characters or more. Without it one is made and printed once, when the store is made.`,
+    fallback: null,
+    isSecret: true,
+    parse: (value: string) => (/^[\x21-\x7e]+$/.test(value) && value.length >= MIN_OPERATOR_KEY ? value : undefined),
+    form: `${MIN_OPERATOR_KEY} or more printable characters without spaces`,
+  },
+  OBOL_PUBLIC_URL: {
+    meaning: 'Address of the server as its users see it. Without it: that of host and port.',
+    fallback: null,
+    parse: httpAddress,
+    form: 'an http or https address',
+  },
+  OBOL_TOP_UP_URL: {
+    meaning: 'Where customers buy credits: given with `insufficient_credits` and in `GET /v1/credits`.',
+    fallback: null,
+    parse: httpAddress,
+    form: 'an http or https address',
+  },
+  OBOL_CAPTURE_POLICY: {
+    meaning: 'What a capture above its hold does when neither request, hold nor account says.',
+    fallback: 'overdraft',
+    parse: oneOf<CapturePolicy>('reject', 'cap', 'overdraft'),
+    form: 'reject, cap or overdraft',
+  },
+  OBOL_REFUND_GRANT_DAYS: {
+    meaning: 'Days that refunded credits live whose own grant has ended.',
+    fallback: '30',
+    parse: integer(1, 3_650),
+    form: 'a number from 1 to 3650',
+  },
+  OBOL_RATE_LIMIT: {
+    meaning: 'Requests per seconds for each customer key that has no limit of its own.',
+    fallback: '600/60',
+    parse: rateLimit,
+    form: 'requests/seconds, such as 600/60',
+  },
+  OBOL_OPERATOR_RATE_LIMIT: {
+    meaning: 'Requests per seconds for the operator key. Without it: no limit.',
+    fallback: null,
+    parse: rateLimit,
+    form: 'requests/seconds, such as 6000/60',
+  },
+  OBOL_ACCOUNT_CACHE: {
+    meaning: 'Accounts that the embedded store keeps in memory, at most.',
+    fallback: '200000',
+    parse: integer(100, 10_000_000),
+    form: 'a number from 100 to 10000000',
+  },
+  OBOL_LOG_LEVEL: { meaning: 'Least level that is logged.', fallback: 'info', parse: oneOf(...LOG_LEVELS), form: LOG_LEVELS.join(', ') },
+  OBOL_LOG_REQUESTS: {
+    meaning: 'Log every request, not only failures.',
+    fallback: 'false',
+    parse: (value: string) => (value === 'true' ? true : value === 'false' ? false : undefined),
+    form: 'true or false',
+  },
+} as const satisfies Record<string, Setting<unknown>>
+
+/** The name of a setting. */
+export type SettingName = keyof typeof SETTINGS
+
+/** The values of all settings; null for those that are not set and have no fallback. */
+export type Config = {
+  readonly [Name in SettingName]:
+    | Exclude<ReturnType<(typeof SETTINGS)[Name]['parse']>, undefined>
+    | ((typeof SETTINGS)[Name]['fallback'] extends null ? null : never)
+}
+
+/** Environment variables by their names. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Thrown with every fault of the settings at once. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** Names that other parts of Obol read: not settings of the server, and not misspelt ones. */
+const OTHERS = new Set(['OBOL_URL'])
+
+/**
+ * Reads the settings from the environment: `NAME`, or `NAME_FILE` with the path of a file that holds the value.
+ * Throws ConfigError. Names that nobody knows are returned, for a warning.
+ */
+export function readConfig(environment: Environment): {
+  readonly config: Config
+  readonly unknown: readonly string[]
+} {
+  const config = readNamed(environment, Object.keys(SETTINGS) as SettingName[])
+  const known = (name: string): boolean => name in SETTINGS || OTHERS.has(name) || (name.endsWith('_FILE') && name.slice(0, -5) in SETTINGS)
+  const unknown = Object.keys(environment).filter((name) => name.startsWith('OBOL_') && !name.startsWith('OBOL_TEST_') && !known(name))
+  return { config, unknown }
+}
+
+/** Reads some settings, as `readConfig` reads them all. Throws ConfigError with the faults of these. */
+export function readNamed<Name extends SettingName>(environment: Environment, names: readonly Name[]): Pick<Config, Name> {
+  const faults: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const name of names) {
+    const setting: Setting<unknown> = SETTINGS[name]
+    const given = readText(environment, name, faults) ?? setting.fallback
+    const value = given === null ? null : setting.parse(given)
+    if (value === undefined) faults.push(`${name} must be ${setting.form}${setting.isSecret ? '' : `, not ${JSON.stringify(given)}`}`)
+    values[name] = value
+  }
+  if (faults.length > 0) throw new ConfigError(faults.map((fault) => `${fault}.`).join('\n'))
+  return values as Pick<Config, Name>
+}
+
+function readText(environment: Environment, name: string, faults: string[]): string | null {
+  const value = environment[name]
+  const file = environment[`${name}_FILE`]
+  if (file === undefined) return value === undefined || value === '' ? null : value
+  if (value !== undefined && value !== '') {
+    faults.push(`${name} and ${name}_FILE are both set; set one`)
+    return null
+  }
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (cause) {
+    faults.push(`${name}_FILE cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`)
+    return null
+  }
+}

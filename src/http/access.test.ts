@@ -1,0 +1,320 @@
+/** Who may call what: every route of the running server against every kind of caller. */
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { pino } from 'pino'
+import {
+  makeKey,
+  OPERATOR_KEY,
+  openAccount,
+  publishTestPrices,
+  startTestObol,
+  type TestAnswer,
+  type TestObol,
+} from '../../test/running/obol.ts'
+import { startObol } from '../app.ts'
+import { readConfig } from '../config.ts'
+
+/** What customers may call with their own key; everything else under /v1 is the operator's. */
+const CUSTOMER_ROUTES = new Set([
+  'GET /v1/credits',
+  'GET /v1/key',
+  'GET /v1/keys',
+  'POST /v1/keys',
+  'GET /v1/keys/{key}',
+  'PATCH /v1/keys/{key}',
+  'DELETE /v1/keys/{key}',
+  'POST /v1/keys/{key}/rotate',
+  'GET /v1/usage',
+  'GET /v1/charges',
+  'GET /v1/charges/{charge}',
+  'GET /v1/charges/{charge}/explain',
+  'GET /v1/holds',
+  'GET /v1/holds/{hold}',
+  'GET /v1/journal',
+  'GET /v1/prices',
+  'POST /v1/estimates',
+  'GET /v1/grants',
+  'GET /v1/grants/{grant}',
+])
+
+/** What anybody may call. */
+const PUBLIC_ROUTES = ['/livez', '/healthz', '/readyz', '/openapi.json', '/docs', '/docs/', '/docs/js/scalar.js', '/problems/:code']
+
+interface Operation {
+  readonly name: string
+  readonly method: string
+  readonly path: string
+  readonly query: readonly string[]
+  /** Fields of its body. */
+  readonly fields: readonly string[]
+}
+
+/** Every operation of the server's own OpenAPI document. */
+async function operationsOf({ call }: Pick<TestObol, 'call'>): Promise<readonly Operation[]> {
+  const { body } = await call('GET', '/openapi.json', undefined, { key: null })
+  const operations: Operation[] = []
+  for (const [path, item] of Object.entries<Record<string, Documented>>(body.paths)) {
+    for (const [method, { parameters = [], requestBody }] of Object.entries(item)) {
+      const query = parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)
+      const fields = Object.keys(requestBody?.content['application/json']?.schema?.properties ?? {})
+      operations.push({ name: `${method.toUpperCase()} ${path}`, method: method.toUpperCase(), path, query, fields })
+    }
+  }
+  return operations
+}
+
+interface Documented {
+  readonly parameters?: readonly { readonly in: string; readonly name: string }[]
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema?: { readonly properties?: object } }>> }
+}
+
+/** Values for the names in braces of a path. */
+function filled(path: string, ids: Readonly<Record<string, string>>): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => ids[name] ?? '1')
+}
+
+/** Well-formed ids of things that were never made. */
+const UNKNOWN = {
+  account: 'acct_00000001',
+  charge: 'chg_0000000100000009',
+  hold: 'hold_0000000100000009',
+  grant: 'grant_0000000100000009',
+  key: 'key_0000000100000009',
+}
+
+/** A body in which the caller may find nothing wrong but who they are. */
+const BODIES: Readonly<Record<string, object>> = {
+  'POST /v1/estimates': { items: [{ operation: 'unit' }] },
+  'PATCH /v1/keys/{key}': { name: 'New' },
+  'PATCH /v1/accounts/{account}': { name: 'New' },
+  'POST /v1/holds/{hold}/extend': { ttl_seconds: 60 },
+  'POST /v1/holds/{hold}/increase': { amount: '1' },
+}
+
+function bodyOf({ name, method }: Operation): object | undefined {
+  return BODIES[name] ?? (method === 'POST' ? {} : undefined)
+}
+
+/** The body of a problem without what names this one request. */
+function essence({ body }: TestAnswer, id: string): unknown {
+  const { request_id: _, instance: __, ...rest } = body
+  return JSON.parse(JSON.stringify(rest).replaceAll(id, '<id>'))
+}
+
+test('a route that does not say who may call it keeps the server from starting', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'obol-test-'))
+  const { config } = readConfig({ OBOL_PORT: '0', OBOL_DATABASE_URL: `sqlite:${join(folder, 'obol.db')}`, OBOL_OPERATOR_KEY: OPERATOR_KEY })
+  const start = startObol(config, {
+    log: pino({ level: 'silent' }),
+    extend: (http) => {
+      http.get('/forgotten', () => 'everybody sees this')
+    },
+  })
+  await assert.rejects(start, /GET \/forgotten does not say who may call it/)
+  rmSync(folder, { recursive: true })
+})
+
+test('every route against every caller', async (t) => {
+  const obol = await startTestObol(t)
+  const { call } = obol
+  await publishTestPrices(obol)
+  const account = await openAccount(obol)
+  const { secret } = await makeKey(obol, account)
+  const manager = await makeKey(obol, account, { scopes: ['keys:write'] })
+  const operations = await operationsOf(obol)
+  const ask = (operation: Operation, key: string | null): Promise<TestAnswer> =>
+    call(operation.method, filled(operation.path, UNKNOWN), bodyOf(operation), { key })
+
+  await t.test('every route of the server is documented or public, and nothing else is documented', () => {
+    const served = routesOf(obol.obol.http.printRoutes({ commonPrefix: false }))
+    const documented = operations.map(({ name }) => name.replaceAll(/\{(\w+)\}/g, ':$1'))
+    const open = PUBLIC_ROUTES.map((path) => `GET ${path}`)
+    assert.deepEqual(served.toSorted(), [...documented, ...open].toSorted())
+  })
+
+  await t.test('nobody gets nothing: 401 on every operation, with or without a body', async () => {
+    for (const operation of operations) {
+      for (const body of [undefined, {}]) {
+        const answer = await call(operation.method, filled(operation.path, UNKNOWN), operation.method === 'GET' ? undefined : body, {
+          key: null,
+        })
+        assert.deepEqual([answer.status, answer.body.code], [401, 'authentication_required'], operation.name)
+        assert.equal(answer.headers.get('www-authenticate'), 'Bearer', operation.name)
+      }
+    }
+  })
+
+  await t.test('a key that is none opens nothing: 401 on every operation', async () => {
+    for (const operation of operations) {
+      const answer = await ask(operation, `obol_live_${'x'.repeat(38)}`)
+      assert.deepEqual([answer.status, answer.body.code], [401, 'invalid_key'], operation.name)
+    }
+  })
+
+  await t.test("a customer's key is refused with 403 on every operation that is not the customer's", async () => {
+    for (const operation of operations) {
+      const { status, body } = await ask(operation, manager.secret)
+      if (CUSTOMER_ROUTES.has(operation.name)) assert.ok(status !== 401 && status !== 403, `${operation.name}: ${status} ${body.code}`)
+      else assert.deepEqual([status, body.code], [403, 'operator_key_required'], operation.name)
+    }
+  })
+
+  await t.test('making, changing, rotating and revoking keys needs the scope keys:write', async () => {
+    for (const operation of operations.filter(
+      ({ name, method }) => name.includes('/keys') && method !== 'GET' && CUSTOMER_ROUTES.has(name),
+    )) {
+      const { status, body } = await ask(operation, secret)
+      assert.deepEqual([status, body.code, body.scope], [403, 'scope_required', 'keys:write'], operation.name)
+    }
+  })
+
+  await t.test('the operator is refused nowhere', async () => {
+    for (const operation of operations) {
+      const { status } = await ask(operation, OPERATOR_KEY)
+      assert.ok(status !== 401 && status !== 403, `${operation.name}: ${status}`)
+    }
+  })
+
+  await t.test('what is public is so for everybody, also with a key that is none', async () => {
+    for (const path of PUBLIC_ROUTES.map((route) => route.replace(':code', 'not_found')))
+      for (const key of [null, 'nonsense', secret, OPERATOR_KEY])
+        assert.equal((await call('GET', path, undefined, { key })).status, 200, path)
+  })
+
+  await t.test('none of this wrote anything but the key that a key with the scope made', async () => {
+    assert.equal(
+      (await call('GET', `/v1/accounts/${account}/credits`)).body.sequence,
+      5,
+      'account, grant, two keys, and one that a key made',
+    )
+  })
+})
+
+/** The routes that Fastify prints as a tree. HEAD comes with every GET. */
+function routesOf(tree: string): readonly string[] {
+  const parents: string[] = []
+  const routes: string[] = []
+  for (const line of tree.split('\n')) {
+    const [, indent = '', segment = '', methods = ''] = /^([│ ]*)[├└]── (\S+)(?: \((.+)\))?$/.exec(line) ?? []
+    if (segment === '') continue
+    const depth = indent.length / 4
+    const path = `${depth === 0 ? '' : parents[depth - 1]}${segment}`
+    parents[depth] = path
+    for (const method of methods.split(', ')) if (method !== '' && method !== 'HEAD') routes.push(`${method} ${path}`)
+  }
+  return routes
+}
+
+test("other people's things", async (t) => {
+  const obol = await startTestObol(t)
+  const { call } = obol
+  await publishTestPrices(obol)
+  const own = await openAccount(obol)
+  const { secret } = await makeKey(obol, own, { scopes: ['keys:write'] })
+  const foreign = await thingsOf(obol)
+  const operations = await operationsOf(obol)
+  const customers = operations.filter(({ name }) => CUSTOMER_ROUTES.has(name))
+  const before = (await call('GET', `/v1/accounts/${foreign.account}/credits`)).body
+
+  for (const operation of customers.filter(({ path }) => path.includes('{'))) {
+    await t.test(`${operation.name} answers for another account's object as for one that does not exist`, async () => {
+      const [, kind = ''] = /\{(\w+)\}/.exec(operation.path) ?? []
+      const id = foreign[kind as keyof typeof UNKNOWN]
+      const unknown = UNKNOWN[kind as keyof typeof UNKNOWN]
+      const answers = await Promise.all(
+        [id, unknown].map((each) => call(operation.method, filled(operation.path, { [kind]: each }), bodyOf(operation), { key: secret })),
+      )
+      assert.deepEqual(
+        answers.map(({ status, body }) => [status, body.code]),
+        Array(2).fill([404, `${kind}_not_found`]),
+      )
+      assert.deepEqual(essence(answers[0] as TestAnswer, id), essence(answers[1] as TestAnswer, unknown))
+    })
+  }
+
+  for (const operation of customers.filter(({ query, fields }) => query.includes('account') || fields.includes('account'))) {
+    await t.test(`${operation.name} answers for another account as for one that does not exist, by id and by external id`, async () => {
+      const ask = (account: string): Promise<TestAnswer> =>
+        operation.method === 'GET'
+          ? call('GET', `${operation.path}?account=${account}`, undefined, { key: secret })
+          : call(operation.method, operation.path, { ...bodyOf(operation), account }, { key: secret })
+      for (const [id, unknown] of [
+        [foreign.account, UNKNOWN.account],
+        ['external:other', 'external:nobody'],
+      ] as const) {
+        const answers = [await ask(id), await ask(unknown)] as const
+        assert.deepEqual(
+          answers.map(({ status, body }) => [status, body.code]),
+          Array(2).fill([404, 'account_not_found']),
+        )
+        assert.deepEqual(essence(answers[0], id), essence(answers[1], unknown))
+      }
+      const itself = await ask(own)
+      assert.ok(itself.status < 300, `${operation.name}: ${itself.text}`)
+    })
+  }
+
+  await t.test("another account's id is no cursor and no filter, whether or not it exists", async () => {
+    for (const [path, name, kind] of [
+      ['/v1/charges', 'starting_after', 'charge'],
+      ['/v1/charges', 'ending_before', 'charge'],
+      ['/v1/charges', 'key', 'key'],
+      ['/v1/usage', 'key', 'key'],
+      ['/v1/grants', 'starting_after', 'grant'],
+      ['/v1/holds', 'starting_after', 'hold'],
+      ['/v1/keys', 'starting_after', 'key'],
+    ] as const) {
+      const answers = await Promise.all(
+        [foreign[kind], UNKNOWN[kind]].map((id) => call('GET', `${path}?${name}=${id}`, undefined, { key: secret })),
+      )
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [400, 400],
+        `${path}?${name}`,
+      )
+      assert.deepEqual(essence(answers[0] as TestAnswer, foreign[kind]), essence(answers[1] as TestAnswer, UNKNOWN[kind]))
+    }
+  })
+
+  for (const operation of operations.filter(({ path }) => path.includes('{') && !path.includes('{version}'))) {
+    await t.test(`${operation.name} answers the operator with 404 for what does not exist, and for an id of another kind`, async () => {
+      const [, kind = ''] = /\{(\w+)\}/.exec(operation.path) ?? []
+      const others = Object.entries(foreign).filter(([other]) => other !== kind)
+      for (const id of [UNKNOWN[kind as keyof typeof UNKNOWN], 'nonsense', 'external:nobody', ...others.map(([, other]) => other)]) {
+        const answer = await call(operation.method, filled(operation.path, { [kind]: id }), bodyOf(operation))
+        assert.deepEqual([answer.status, answer.body.code], [404, `${kind}_not_found`], `${id}: ${answer.text}`)
+      }
+    })
+  }
+
+  for (const operation of operations.filter(({ query }) => query.includes('account'))) {
+    await t.test(
+      `${operation.name} answers the operator with 404 for an account that does not exist, never with an empty list`,
+      async () => {
+        for (const account of ['external:nobody', 'nonsense', UNKNOWN.account]) {
+          const answer = await call('GET', `${operation.path}?account=${account}`)
+          assert.deepEqual([answer.status, answer.body.code], [404, 'account_not_found'], account)
+        }
+      },
+    )
+  }
+
+  await t.test('nothing of the other account has changed', async () => {
+    assert.deepEqual((await call('GET', `/v1/accounts/${foreign.account}/credits`)).body, before)
+  })
+})
+
+/** An account that has one of everything. */
+async function thingsOf(obol: TestObol): Promise<typeof UNKNOWN> {
+  const { call } = obol
+  const account = (await call('POST', '/v1/accounts', { name: 'Other', external_id: 'other' })).body.id
+  const grant = (await call('POST', '/v1/grants', { account, amount: '100' })).body.id
+  const { id: key } = await makeKey(obol, account)
+  const charge = (await call('POST', '/v1/charges', { key, operation: 'unit' })).body.id
+  const hold = (await call('POST', '/v1/holds', { key, operation: 'unit' })).body.id
+  return { account, charge, hold, grant, key }
+}

@@ -1,0 +1,36 @@
+/** The native API: every resource on one screen. */
+
+import type { FastifyInstance } from 'fastify'
+import { accountRoutes } from './accounts.ts'
+import type { NativeApp, NativeContext } from './app.ts'
+import { auditRoutes } from './audit.ts'
+import { chargeRoutes } from './charges.ts'
+import { creditsRoutes } from './credits.ts'
+import { estimateRoutes } from './estimates.ts'
+import { grantRoutes } from './grants.ts'
+import { holdRoutes } from './holds.ts'
+import { journalRoutes } from './journal.ts'
+import { keyRoutes } from './keys.ts'
+import { priceRoutes } from './prices.ts'
+import { refundRoutes } from './refunds.ts'
+import { ProblemBody } from './schemas.ts'
+import { usageRoutes } from './usage.ts'
+import { verifyKeyRoutes } from './verify-key.ts'
+
+export async function nativeApi(instance: FastifyInstance, context: NativeContext): Promise<void> {
+  const app = instance as unknown as NativeApp
+  app.addSchema(ProblemBody)
+  creditsRoutes(app, context)
+  keyRoutes(app, context)
+  verifyKeyRoutes(app, context)
+  usageRoutes(app, context)
+  chargeRoutes(app, context)
+  refundRoutes(app, context)
+  holdRoutes(app, context)
+  journalRoutes(app, context)
+  priceRoutes(app, context)
+  estimateRoutes(app, context)
+  accountRoutes(app, context)
+  grantRoutes(app, context)
+  auditRoutes(app, context)
+}

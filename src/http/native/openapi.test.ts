@@ -1,0 +1,249 @@
+/** The OpenAPI document against the server: every operation answers as it is documented, field for field, and nothing besides. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Ajv, type ValidateFunction } from 'ajv'
+import { fullFormats } from 'ajv-formats/dist/formats.js'
+import { openAccount, startTestObol, TEST_PRICES, type TestAnswer, type TestObol } from '../../../test/running/obol.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: a JSON document is looked into freely.
+type Json = any
+
+/** A copy of a schema in which objects have the fields that are named, and no others. */
+function closed(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map(closed)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const copy = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]))
+  const isOpen = 'additionalProperties' in copy || 'patternProperties' in copy
+  return copy.properties && copy.type && !isOpen ? { ...copy, additionalProperties: false } : copy
+}
+
+/** Validators of documented answers, by operation and status. */
+class Documented {
+  readonly operations: readonly { readonly id: string; readonly method: string; readonly path: string; readonly item: Json }[]
+  readonly #ajv: Ajv
+  readonly #kept = new Map<string, ValidateFunction>()
+
+  constructor(document: Json) {
+    this.#ajv = new Ajv({ strict: false, allErrors: true, formats: fullFormats })
+    this.#ajv.addSchema({ $id: 'openapi', ...closed(document) })
+    this.operations = Object.entries<Json>(document.paths).flatMap(([path, items]) =>
+      Object.entries<Json>(items).map(([method, item]) => ({ id: item.operationId, method: method.toUpperCase(), path, item })),
+    )
+  }
+
+  /** The operation that a request is. */
+  find(method: string, path: string): { readonly id: string; readonly path: string; readonly item: Json } {
+    const [plain = ''] = path.split('?', 1)
+    const fitting = this.operations.filter(
+      (operation) => operation.method === method && new RegExp(`^${operation.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(plain),
+    )
+    const found = fitting.toSorted((a, b) => a.path.split('{').length - b.path.split('{').length)[0]
+    if (!found) throw new Error(`${method} ${plain} is not documented`)
+    return found
+  }
+
+  /** What is wrong with an answer by the document; empty: nothing. */
+  faultsOf(method: string, path: string, { status, headers, body }: TestAnswer): readonly string[] {
+    const { id, path: template, item } = this.find(method, path)
+    const documented = item.responses[status] ? String(status) : 'default'
+    if (status < 300 && documented === 'default') return [`${id} answers ${status}, which is not documented`]
+    const type = (headers.get('content-type') ?? '').split(';', 1)[0]
+    if (type === 'text/csv') return []
+    const at = `/paths/${encodePointer(template)}/${method.toLowerCase()}/responses/${documented}/content/${encodePointer(type ?? '')}/schema`
+    const validate = this.#kept.get(at) ?? this.#ajv.compile({ $ref: `openapi#${at}` })
+    this.#kept.set(at, validate)
+    return validate(body)
+      ? []
+      : (validate.errors ?? []).map(
+          ({ instancePath, message, params }) => `${id} ${status} ${instancePath} ${message} ${JSON.stringify(params)}`,
+        )
+  }
+}
+
+function encodePointer(text: string): string {
+  return encodeURIComponent(text.replaceAll('~', '~0').replaceAll('/', '~1'))
+}
+
+/** A caller that holds each answer to the document and notes which operations it has seen. */
+function watched(
+  obol: TestObol,
+  documented: Documented,
+): { readonly call: TestObol['call']; readonly seen: Set<string>; readonly faults: string[] } {
+  const seen = new Set<string>()
+  const faults: string[] = []
+  const call: TestObol['call'] = async (method, path, body, options) => {
+    const answer = await obol.call(method, path, body, options)
+    if (answer.status < 300) seen.add(documented.find(method, path).id)
+    faults.push(...documented.faultsOf(method, path, answer))
+    return answer
+  }
+  return { call, seen, faults }
+}
+
+/** Every operation at least once, with objects that have as many fields filled as they can. */
+async function everyOperation(call: TestObol['call'], clock: { nowMs: number }): Promise<void> {
+  const post = async (path: string, body: object): Promise<Json> => (await call('POST', path, body)).body
+  const inMs = (ms: number): string => new Date(clock.nowMs + ms).toISOString()
+  await post('/v1/price-book', { prices: TEST_PRICES })
+  const account = (await post('/v1/accounts', { name: 'One', external_id: 'one', capture_policy: 'cap', metadata: { a: 'b' } })).id
+  await call('PATCH', `/v1/accounts/${account}`, { capture_policy: null })
+  const cost = { amount_minor: 100, currency: 'usd' }
+  const grant = (await post('/v1/grants', { account, amount: '100', cost, expires_at: inMs(86_400_000), metadata: { a: 'b' } })).id
+  await post('/v1/adjustments', { account, amount: '1', reason: 'found' })
+  const budget = { limit: '50', period: 'day', max_per_charge: '40' }
+  const terms = {
+    name: 'Key',
+    budget,
+    rate_limit: { requests: 100, window_seconds: 1 },
+    operations: ['unit', 'image', 'transcription'],
+    expires_at: inMs(86_400_000),
+  }
+  const key = (await post('/v1/keys', { account, ...terms, scopes: ['keys:write'], metadata: { a: 'b' } })) as {
+    id: string
+    secret: string
+  }
+  await call('PATCH', `/v1/keys/${key.id}`, { name: 'Renamed' })
+  await post(`/v1/keys/${key.id}/rotate`, {})
+  await post('/v1/keys/verify', { key: key.secret, operation: 'unit' })
+  await post('/v1/keys/verify', { key: 'nonsense' })
+  const work = { key: key.id, operation: 'transcription', quantity: '0.01', attributes: { a: 'b' }, metadata: { c: 'd' } }
+  const charge = (await post('/v1/charges', work)).id
+  await post('/v1/charges', { account, operation: 'unit', amount: '1' })
+  await post('/v1/charges/batch', { charges: [work, { ...work, quantity: '0.02' }] })
+  await post(`/v1/charges/${charge}/refund`, { amount: '1', reason: 'half' })
+  const hold = (await post('/v1/holds', { ...work, policy: 'overdraft' })).id
+  await post(`/v1/holds/${hold}/extend`, { ttl_seconds: 1_000 })
+  await post(`/v1/holds/${hold}/increase`, { amount: '1' })
+  await post(`/v1/holds/${hold}/capture`, { amount: '500', policy: 'overdraft' })
+  await post('/v1/grants', { account, amount: '1000' })
+  await post(`/v1/holds/${(await post('/v1/holds', { account, operation: 'unit' })).id}/release`, {})
+  const late = (await post('/v1/holds', { account, operation: 'unit', ttl_seconds: 60 })).id
+  clock.nowMs += 60_000
+  await post(`/v1/holds/${late}/capture`, {})
+  await post('/v1/estimates', { items: [{ operation: 'transcription', quantity: { min: 1, max: 2 } }] })
+  await post('/v1/estimates', { account, items: [{ operation: 'unit' }] })
+  await post('/v1/price-book/trial', { prices: TEST_PRICES, start: inMs(-3_600_000), end: inMs(1) })
+  for (const id of [charge]) for (const path of [`/v1/charges/${id}`, `/v1/charges/${id}/explain`]) await call('GET', path)
+  for (const path of [
+    `/v1/holds/${late}`,
+    `/v1/grants/${grant}`,
+    `/v1/keys/${key.id}`,
+    `/v1/accounts/${account}`,
+    '/v1/accounts',
+    `/v1/accounts/${account}/credits`,
+  ])
+    await call('GET', path)
+  await call('GET', `/v1/accounts/external:one/credits?at=${inMs(-30_000)}`)
+  for (const path of [
+    '/v1/credits',
+    '/v1/key',
+    '/v1/keys',
+    '/v1/grants',
+    '/v1/holds',
+    '/v1/charges',
+    '/v1/journal?limit=100',
+    '/v1/usage?group_by=operation&group_by=key',
+    '/v1/prices',
+  ])
+    await call('GET', path, undefined, { key: key.secret })
+  for (const path of ['/v1/events?limit=100', '/v1/audit/verify', '/v1/price-book', '/v1/price-book/1']) await call('GET', path)
+  await post(`/v1/grants/${(await post('/v1/grants', { account, amount: '1' })).id}/void`, { reason: 'test' })
+  await call('DELETE', `/v1/keys/${key.id}`)
+}
+
+const MOVES_CREDITS: readonly string[] = [
+  ...['createCharge', 'createCharges', 'createHold', 'captureHold', 'increaseHold'],
+  ...['refundCharge', 'createGrant', 'createAdjustment'],
+]
+
+test('the OpenAPI document', async (t) => {
+  const obol = await startTestObol(t)
+  const { status, headers, body: document } = await obol.call('GET', '/openapi.json', undefined, { key: null })
+  const documented = new Documented(document)
+
+  await t.test('is served to anybody, as OpenAPI 3.1', () => {
+    assert.deepEqual([status, headers.get('content-type'), document.openapi], [200, 'application/json; charset=utf-8', '3.1.1'])
+  })
+
+  await t.test('names every operation once, with a summary, a tag that is described, its success and its problems', () => {
+    const tags = new Set(document.tags.map(({ name }: { name: string }) => name))
+    assert.equal(new Set(documented.operations.map(({ id }) => id)).size, documented.operations.length)
+    for (const { id, item } of documented.operations) {
+      assert.match(id ?? '', /^[a-z][A-Za-z]+$/)
+      assert.ok(item.summary && item.tags.length === 1 && tags.has(item.tags[0]), id)
+      const success = Object.keys(item.responses).filter((code) => code.startsWith('2'))
+      assert.equal(success.length, 1, id)
+      assert.ok(item.responses.default.content['application/problem+json'], id)
+      assert.ok(item.responses[success[0] ?? ''].content['application/json'], id)
+    }
+  })
+
+  await t.test('says of each operation whose key it takes, and how it is named', () => {
+    assert.deepEqual(Object.keys(document.components.securitySchemes), ['apiKey', 'operatorKey'])
+    for (const { id, item } of documented.operations) assert.ok(item.security.length > 0, id)
+    const header = (id: string): Json =>
+      documented.operations.find((operation) => operation.id === id)?.item.parameters?.find(({ in: where }: Json) => where === 'header')
+    for (const id of ['createCharge', 'createCharges', 'createGrant', 'createHold', 'captureHold', 'refundCharge'])
+      assert.equal(header(id)?.name, 'idempotency-key', id)
+  })
+
+  await t.test('asks for the Idempotency-Key where the server refuses without it, and for a body where it does', async () => {
+    const wrong: string[] = []
+    for (const { id, method, path, item } of documented.operations.filter(({ method: each }) => each === 'POST')) {
+      const header = item.parameters?.find(({ in: where }: Json) => where === 'header')
+      const unknown = path.replaceAll(/\{(\w+)\}/g, '$1_0000000100000009')
+      const { body } = await obol.call(method, unknown, {}, { idempotencyKey: null })
+      const isRequired = body.code === 'idempotency_key_required'
+      if (MOVES_CREDITS.includes(id) && header?.required !== true)
+        wrong.push(`${id}: Idempotency-Key is required and documented as optional`)
+      if (isRequired && !header) wrong.push(`${id}: Idempotency-Key is not documented`)
+      const fields = item.requestBody?.content['application/json'].schema.required ?? []
+      // A customer may make a key without saying anything; the operator has to name the account.
+      if (fields.length === 0 && item.requestBody?.required === true && id !== 'createKey')
+        wrong.push(`${id}: a body without required fields is documented as required`)
+    }
+    assert.deepEqual(wrong, [])
+  })
+
+  await t.test('is what the server answers: every operation, every field, and none besides', async () => {
+    const { call, seen, faults } = watched(obol, documented)
+    await everyOperation(call, obol.clock)
+    assert.deepEqual(faults, [])
+    const missed = documented.operations.map(({ id }) => id).filter((id) => !seen.has(id))
+    assert.deepEqual(missed, [], 'operations that the test has not succeeded with')
+  })
+
+  await t.test('is what the server answers when it refuses', async () => {
+    const { call, faults } = watched(obol, documented)
+    const account = await openAccount(obol, '1')
+    const answers = [
+      await call('POST', '/v1/charges', { account, operation: 'unit', amount: '5' }),
+      await call('POST', '/v1/charges', { account, operation: 'nothing' }),
+      await call('POST', '/v1/charges', { account }),
+      await call('POST', '/v1/accounts', '{'),
+      await call('GET', '/v1/charges/nonsense'),
+      await call('GET', '/v1/accounts?limit=0'),
+      await call('GET', '/v1/credits', undefined, { key: null }),
+      await call('GET', '/v1/price-book/99'),
+    ]
+    assert.deepEqual(
+      answers.map(({ status: each }) => each),
+      [402, 422, 400, 400, 404, 400, 401, 404],
+    )
+    assert.deepEqual(faults, [])
+  })
+
+  await t.test('is what the server answers for a batch of which some failed', async () => {
+    const { call, faults } = watched(obol, documented)
+    const account = await openAccount(obol, '1')
+    const { status: answered } = await call('POST', '/v1/charges/batch', {
+      charges: [
+        { account, operation: 'unit' },
+        { account, operation: 'unit' },
+      ],
+    })
+    assert.equal(answered, 200)
+    assert.deepEqual(faults, [])
+  })
+})

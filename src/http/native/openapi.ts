@@ -1,0 +1,73 @@
+/** What the OpenAPI document says besides its operations. */
+
+import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+
+const TAGS = [
+  { name: 'credits', description: 'What an account has and can spend.' },
+  { name: 'charges', description: 'Credits taken for operations, and given back.' },
+  { name: 'holds', description: 'Credits set aside for work whose cost is known only at the end.' },
+  { name: 'usage', description: 'What was used, over time.' },
+  { name: 'journal', description: 'What happened, record by record.' },
+  { name: 'prices', description: 'What things cost, and what work would.' },
+  { name: 'keys', description: 'API keys, their budgets and limits.' },
+  { name: 'accounts', description: 'Who holds credits.' },
+  { name: 'grants', description: 'Credits given, voided, corrected.' },
+  { name: 'audit', description: 'Proof that it all adds up.' },
+]
+
+export const OPENAPI = {
+  openapi: {
+    openapi: '3.1.1',
+    info: {
+      title: 'Obol',
+      version: '1',
+      description:
+        'The credits server for AI APIs. Amounts are decimal strings of credits. Send an `Idempotency-Key` with whatever moves credits: the same key and body have one effect and one answer, for ever.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/', description: 'This server.' }],
+    tags: TAGS,
+    components: {
+      securitySchemes: {
+        apiKey: { type: 'http', scheme: 'bearer', description: "A customer's API key, for its own account." },
+        operatorKey: { type: 'http', scheme: 'bearer', description: "The operator's key." },
+      },
+    },
+  },
+  convertConstToEnum: false,
+  refResolver: {
+    buildLocalReference: (json, _baseUri, _fragment, index) => (typeof json.$id === 'string' ? json.$id : `schema${index}`),
+  },
+  /** Bodies that may be left out are of the type object or null. */
+  transformObject: (document) => {
+    if (!('openapiObject' in document)) throw new Error('the document is not OpenAPI')
+    const { openapiObject } = document
+    for (const path of Object.values(openapiObject.paths ?? {})) {
+      const body = path?.post?.requestBody
+      if (body && 'content' in body && isNullable(body.content['application/json']?.schema)) body.required = false
+    }
+    return openapiObject
+  },
+  transform: ({ schema, url, route }) => {
+    const access = route.config?.access
+    const headers = IDEMPOTENT.has(String(route.method)) && !UNNAMED.test(url) ? { headers: idempotencyHeader(url) } : {}
+    const security = access === 'operator' ? [{ operatorKey: [] }] : [{ apiKey: [] }, { operatorKey: [] }]
+    return { schema: { ...schema, ...headers, ...(schema?.hide ? {} : { security }) }, url }
+  },
+} as const satisfies FastifyDynamicSwaggerOptions
+
+function isNullable(schema: object | undefined): boolean {
+  return schema !== undefined && 'type' in schema && Array.isArray(schema.type) && schema.type.includes('null')
+}
+
+const IDEMPOTENT = new Set(['POST'])
+/** Posts that change nothing. */
+const UNNAMED = /\/(estimates|trial|verify)$/
+
+/** Posts that move credits, and are refused without a name. */
+const NAMED = /\/(charges|batch|holds|grants|adjustments|capture|increase|refund)$/
+
+function idempotencyHeader(url: string) {
+  const name = { type: 'string', maxLength: 255, description: "The caller's name for the request, such as a UUID." } as const
+  return { type: 'object', properties: { 'idempotency-key': name }, required: NAMED.test(url) ? ['idempotency-key'] : [] } as const
+}

@@ -1,0 +1,363 @@
+/** The gate of problems: every code is reached by a request, and each answer has the form that is promised. */
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { pino } from 'pino'
+import {
+  type CallOptions,
+  caller,
+  makeKey,
+  OPERATOR_KEY,
+  openAccount,
+  publishTestPrices,
+  startTestObol,
+  TEST_PRICES,
+  type TestAnswer,
+  type TestObol,
+} from '../../test/running/obol.ts'
+import { startObol } from '../app.ts'
+import { readConfig } from '../config.ts'
+import { PROBLEMS, type ProblemCode } from './problems.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
+interface Scene extends TestObol {
+  readonly t: TestContext
+  /** A new account with 100 credits. */
+  readonly account: string
+  readonly post: (path: string, body?: unknown, options?: CallOptions) => Promise<TestAnswer>
+  readonly get: (path: string, key?: string) => Promise<TestAnswer>
+}
+
+/** How a code is reached, and the status that it must have. TypeScript asks for every code of PROBLEMS. */
+type Reached = Readonly<Record<ProblemCode, readonly [status: number, reach: (scene: Scene) => Promise<TestAnswer>]>>
+
+const unit = (account: string, more: object = {}): object => ({ account, operation: 'unit', ...more })
+
+const REACHED: Reached = {
+  account_not_found: [404, ({ get }) => get('/v1/accounts/external:nobody')],
+  account_suspended: [
+    403,
+    async ({ account, call, post }) => {
+      await call('PATCH', `/v1/accounts/${account}`, { status: 'suspended' })
+      return post('/v1/charges', unit(account))
+    },
+  ],
+  external_id_taken: [
+    409,
+    async ({ post }) => {
+      await post('/v1/accounts', { name: 'One', external_id: 'taken' })
+      return post('/v1/accounts', { name: 'Two', external_id: 'taken' })
+    },
+  ],
+  amount_out_of_range: [
+    400,
+    async ({ account, post }) => {
+      await post('/v1/grants', { account, amount: '9000000000000' })
+      return post('/v1/grants', { account, amount: '9000000000000' })
+    },
+  ],
+  insufficient_credits: [402, ({ account, post }) => post('/v1/charges', unit(account, { amount: '100.000001' }))],
+  credits_in_flight: [
+    429,
+    async ({ account, post }) => {
+      await post('/v1/holds', unit(account, { amount: '60' }))
+      return post('/v1/charges', unit(account, { amount: '50' }))
+    },
+  ],
+  key_budget_exceeded: [
+    402,
+    async (scene) => {
+      const { id } = await makeKey(scene, scene.account, { budget: { limit: '5' } })
+      return scene.post('/v1/charges', { key: id, operation: 'unit', amount: '6' })
+    },
+  ],
+  key_charge_limit_exceeded: [
+    403,
+    async (scene) => {
+      const { id } = await makeKey(scene, scene.account, { budget: { max_per_charge: '5' } })
+      return scene.post('/v1/charges', { key: id, operation: 'unit', amount: '6' })
+    },
+  ],
+  operation_not_allowed: [
+    403,
+    async (scene) => {
+      const { id } = await makeKey(scene, scene.account, { operations: ['image'] })
+      return scene.post('/v1/charges', { key: id, operation: 'unit' })
+    },
+  ],
+  invalid_key: [401, ({ get }) => get('/v1/credits', 'nonsense')],
+  key_expired: [
+    401,
+    async (scene) => {
+      const { secret } = await makeKey(scene, scene.account, { expires_at: new Date(scene.clock.nowMs + HOUR_MS).toISOString() })
+      scene.clock.nowMs += HOUR_MS
+      return scene.get('/v1/credits', secret)
+    },
+  ],
+  key_not_found: [404, ({ get }) => get('/v1/keys/key_0000000000000001')],
+  key_revoked: [
+    401,
+    async (scene) => {
+      const { id, secret } = await makeKey(scene, scene.account)
+      await scene.call('DELETE', `/v1/keys/${id}`)
+      return scene.get('/v1/credits', secret)
+    },
+  ],
+  key_already_revoked: [
+    409,
+    async (scene) => {
+      const { id } = await makeKey(scene, scene.account)
+      await scene.call('DELETE', `/v1/keys/${id}`)
+      return scene.call('PATCH', `/v1/keys/${id}`, { name: 'New' })
+    },
+  ],
+  price_not_configured: [422, ({ account, post }) => post('/v1/charges', { account, operation: 'unpriced' })],
+  quantity_required: [400, ({ account, post }) => post('/v1/charges', { account, operation: 'transcription' })],
+  unknown_unit: [400, ({ account, post }) => post('/v1/charges', unit(account, { quantities: { parsec: 1 } }))],
+  quote_invalid: [400, ({ account, post }) => post('/v1/charges', unit(account, { quote_id: 'quote_1_1_aaaaaaaaaaaaaaaaaaaaaa' }))],
+  quote_expired: [
+    409,
+    async ({ account, post, clock }) => {
+      const { body } = await post('/v1/estimates', { account, items: [{ operation: 'unit' }] })
+      clock.nowMs += 15 * 60_000
+      return post('/v1/charges', unit(account, { quote_id: body.quote_id }))
+    },
+  ],
+  effective_at_passed: [
+    400,
+    ({ post, clock }) => post('/v1/price-book', { prices: TEST_PRICES, effective_at: new Date(clock.nowMs - 1_000).toISOString() }),
+  ],
+  charge_not_found: [404, ({ get }) => get('/v1/charges/chg_0000000000000001')],
+  refund_exceeds_charge: [
+    409,
+    async ({ account, post }) => {
+      const { body } = await post('/v1/charges', unit(account))
+      return post(`/v1/charges/${body.id}/refund`, { amount: '1.000001' })
+    },
+  ],
+  grant_not_found: [404, ({ get }) => get('/v1/grants/grant_0000000000000001')],
+  grant_closed: [
+    409,
+    async ({ account, post }) => {
+      const { body } = await post('/v1/grants', { account, amount: '5' })
+      await post(`/v1/grants/${body.id}/void`, {})
+      return post(`/v1/grants/${body.id}/void`, {})
+    },
+  ],
+  expiry_passed: [
+    400,
+    ({ account, post, clock }) => post('/v1/grants', { account, amount: '1', expires_at: new Date(clock.nowMs).toISOString() }),
+  ],
+  hold_not_found: [404, ({ get }) => get('/v1/holds/hold_0000000000000001')],
+  hold_already_captured: [409, (scene) => captureEnded(scene, 'capture')],
+  hold_already_released: [409, (scene) => captureEnded(scene, 'release')],
+  hold_expired: [
+    409,
+    async ({ account, post, clock }) => {
+      const { body } = await post('/v1/holds', unit(account, { ttl_seconds: 60 }))
+      clock.nowMs += 60_000
+      return post(`/v1/holds/${body.id}/extend`, { ttl_seconds: 60 })
+    },
+  ],
+  hold_ttl_exceeded: [
+    409,
+    async ({ account, post, clock }) => {
+      const { body } = await post('/v1/holds', unit(account))
+      clock.nowMs += 1_000
+      return post(`/v1/holds/${body.id}/extend`, { ttl_seconds: DAY_MS / 1000 })
+    },
+  ],
+  capture_exceeds_hold: [
+    409,
+    async ({ account, post }) => {
+      const { body } = await post('/v1/holds', unit(account, { amount: '5', policy: 'reject' }))
+      return post(`/v1/holds/${body.id}/capture`, { amount: '6' })
+    },
+  ],
+  too_many_open_grants: [
+    409,
+    (scene) => oneTooMany(() => scene.post('/v1/adjustments', { account: scene.account, amount: '1', reason: 'found' })),
+  ],
+  too_many_open_holds: [409, (scene) => oneTooMany(() => scene.post('/v1/holds', unit(scene.account, { amount: '0' })))],
+  too_many_keys: [409, (scene) => oneTooMany(() => scene.post('/v1/keys', { account: scene.account }))],
+  idempotency_key_reused: [
+    422,
+    async ({ account, post }) => {
+      await post('/v1/charges', unit(account), { idempotencyKey: 'one' })
+      return post('/v1/charges', unit(account, { amount: '2' }), { idempotencyKey: 'one' })
+    },
+  ],
+  invalid_request: [400, ({ post }) => post('/v1/accounts', { name: 'One', nickname: 'Uno' })],
+  invalid_json: [400, ({ post }) => post('/v1/accounts', '{"name":')],
+  invalid_cursor: [400, ({ get }) => get('/v1/accounts?starting_after=nonsense')],
+  idempotency_key_required: [400, ({ account, post }) => post('/v1/charges', unit(account), { idempotencyKey: null })],
+  idempotency_key_invalid: [400, ({ account, post }) => post('/v1/charges', unit(account), { idempotencyKey: 'a'.repeat(256) })],
+  authentication_required: [401, ({ call }) => call('GET', '/v1/credits', undefined, { key: null })],
+  operator_key_required: [
+    403,
+    async (scene) => scene.post('/v1/charges', unit(scene.account), { key: (await makeKey(scene, scene.account)).secret }),
+  ],
+  scope_required: [403, async (scene) => scene.post('/v1/keys', {}, { key: (await makeKey(scene, scene.account)).secret })],
+  not_found: [404, ({ get }) => get('/v1/nothing')],
+  body_too_large: [413, ({ post }) => post('/v1/accounts', { name: 'x'.repeat(262_144) })],
+  headers_too_large: [431, ({ get }) => get(`/v1/credits?account=${'a'.repeat(20_000)}`)],
+  unsupported_media_type: [
+    415,
+    ({ post }) => post('/v1/accounts', 'name=One', { headers: { 'content-type': 'application/x-www-form-urlencoded' } }),
+  ],
+  rate_limited: [
+    429,
+    async (scene) => {
+      const { secret } = await makeKey(scene, scene.account, { rate_limit: { requests: 1, window_seconds: 60 } })
+      await scene.get('/v1/credits', secret)
+      return scene.get('/v1/credits', secret)
+    },
+  ],
+  internal_error: [500, askWithoutStore],
+  overloaded: [503, overload],
+  not_ready: [503, askWhileStopping],
+}
+
+async function captureEnded({ account, post }: Scene, how: 'capture' | 'release'): Promise<TestAnswer> {
+  const { body } = await post('/v1/holds', unit(account))
+  await post(`/v1/holds/${body.id}/${how}`, {})
+  return post(`/v1/holds/${body.id}/capture`, {})
+}
+
+/** Makes a thousand at once, and one more. */
+async function oneTooMany(make: () => Promise<TestAnswer>): Promise<TestAnswer> {
+  const answers = await Promise.all(Array.from({ length: 1_000 }, make))
+  return answers.find(({ status }) => status !== 201) ?? make()
+}
+
+/** Fills the queue of the store: more commands at once than may wait. Items for an account that is not there cost little. */
+async function overload({ account, post }: Scene): Promise<TestAnswer> {
+  const idle = Array.from({ length: 999 }, () => unit('acct_00000001'))
+  for (let round = 0; round < 10; round++) {
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, () => post('/v1/charges/batch', { charges: [unit(account, { amount: '0.001' }), ...idle] })),
+    )
+    const refused = answers.find(({ status }) => status === 503)
+    if (refused) return refused
+  }
+  throw new Error('the store took everything')
+}
+
+/** A server whose store is gone under it: the fault that no caller can cause. */
+async function askWithoutStore({ t }: Scene): Promise<TestAnswer> {
+  const { obol, call } = await startTestObol(t)
+  await obol.services.store.close()
+  return call('GET', '/v1/accounts')
+}
+
+/** Asks a server that has begun to stop, and waits for its last plugin to let go. */
+async function askWhileStopping(): Promise<TestAnswer> {
+  const folder = mkdtempSync(join(tmpdir(), 'obol-test-'))
+  const { config } = readConfig({ OBOL_PORT: '0', OBOL_DATABASE_URL: `sqlite:${join(folder, 'obol.db')}`, OBOL_OPERATOR_KEY: OPERATOR_KEY })
+  const { promise: letGo, resolve } = Promise.withResolvers<void>()
+  const obol = await startObol(config, {
+    log: pino({ level: 'silent' }),
+    extend: (http) => {
+      http.addHook('preClose', async () => letGo)
+    },
+  })
+  const closed = obol.close()
+  try {
+    return await caller(obol.address)('GET', '/readyz')
+  } finally {
+    resolve()
+    await closed
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const RETRYABLE = new Set([429, 503])
+
+test('every problem is reached through HTTP', async (t) => {
+  const obol = await startTestObol(t)
+  const { call } = obol
+  await publishTestPrices(obol)
+
+  for (const [code, [status, reach]] of Object.entries(REACHED) as [ProblemCode, Reached[ProblemCode]][]) {
+    await t.test(`${code} is a ${status} that says what happened and what to do`, async () => {
+      const account = await openAccount(obol, '100')
+      const answer = await reach({
+        ...obol,
+        t,
+        account,
+        post: (path, body, options) => call('POST', path, body, options),
+        get: (path, key = OPERATOR_KEY) => call('GET', path, undefined, { key }),
+      })
+      const { headers, body } = answer
+      assert.deepEqual([answer.status, body.code], [status, code], answer.text)
+      assert.equal(PROBLEMS[code].status, status)
+      assert.equal(headers.get('content-type'), 'application/problem+json; charset=utf-8')
+      assert.deepEqual([body.type, body.title, body.status], [`urn:obol:problem:${code}`, PROBLEMS[code].title, status])
+      assert.match(body.detail, /^\S.{8,}/, 'a sentence')
+      assert.match(body.instance, /^\/[^?]*$/)
+      assert.match(body.request_id, /^req_[0-9a-v]+_[0-9a-v]+$/)
+      assert.equal(headers.get('x-request-id'), body.request_id)
+      assert.equal(headers.get('www-authenticate'), status === 401 ? 'Bearer' : null)
+      const retryAfter = headers.get('retry-after')
+      assert.deepEqual([retryAfter !== null, retryAfter === null || Number(retryAfter) === body.retry_after], [RETRYABLE.has(status), true])
+      if (retryAfter !== null) assert.match(retryAfter, /^[1-9]\d{0,4}$/)
+    })
+
+    await t.test(`${code} has a page at the address that its problem gives`, async () => {
+      const { status: found, headers, text } = await call('GET', `/problems/${code}`, undefined, { key: null })
+      assert.deepEqual([found, headers.get('content-type')], [200, 'text/markdown; charset=utf-8'])
+      const { title, meaning, fix } = PROBLEMS[code]
+      for (const part of [`# ${title}\n`, `\`${code}\` · HTTP ${status}`, meaning, fix]) assert.ok(text.includes(part), part)
+    })
+  }
+
+  await t.test('there is a page for every problem and for nothing else', async () => {
+    for (const name of ['nothing', 'not_found%20', 'NOT_FOUND', 'toString', 'constructor', '__proto__', 'hasOwnProperty', '..%2Flivez']) {
+      const { status, body } = await call('GET', `/problems/${name}`, undefined, { key: null })
+      assert.deepEqual([status, body.code], [404, 'not_found'], name)
+    }
+  })
+
+  await t.test('every answer has a request id of its own, and what the caller sends as one is not believed', async () => {
+    const headers = { 'x-request-id': 'mine', 'request-id': 'mine' }
+    const answers = await Promise.all(
+      ['/livez', '/v1/credits', '/v1/accounts', '/nothing'].map((path) => call('GET', path, undefined, { headers })),
+    )
+    const ids = answers.map((answer) => answer.headers.get('x-request-id'))
+    assert.equal(new Set(ids).size, ids.length)
+    for (const id of ids) assert.match(id ?? '', /^req_/)
+  })
+})
+
+test('the docs link of a problem leads to its page', async (t) => {
+  await t.test('on a server that listens on any free port', async () => {
+    const { call, url } = await startTestObol(t)
+    const { body } = await call('GET', '/v1/nothing')
+    assert.equal(body.docs, `${url}/problems/not_found`)
+    assert.equal((await fetch(body.docs)).status, 200)
+  })
+
+  await t.test('on a server that its users see under another address', async () => {
+    const { call } = await startTestObol(t, { OBOL_PUBLIC_URL: 'https://credits.example.com/obol/' })
+    const { body } = await call('GET', '/v1/nothing')
+    assert.equal(body.docs, 'https://credits.example.com/obol/problems/not_found')
+  })
+})
+
+test('402 says what is missing and where to buy it, and nothing about waiting', async (t) => {
+  const obol = await startTestObol(t, { OBOL_TOP_UP_URL: 'https://example.com/buy' })
+  const account = await openAccount(obol, '100')
+  const answer = await obol.call('POST', '/v1/charges', unit(account, { amount: '130.5' }))
+  const { required, available, shortfall, credit_type, top_up_url } = answer.body
+  assert.deepEqual(
+    [answer.status, required, available, shortfall, credit_type, top_up_url],
+    [402, '130.5', '100', '30.5', 'credits', 'https://example.com/buy'],
+  )
+  assert.deepEqual([answer.headers.get('retry-after'), answer.body.retry_after], [null, undefined])
+  for (const header of ['payment-required', 'www-authenticate']) assert.equal(answer.headers.get(header), null)
+})

@@ -1,0 +1,141 @@
+/** The HTTP server: every plugin on one screen. */
+
+import swagger from '@fastify/swagger'
+import { Ajv, type Options as AjvOptions, type ValidateFunction } from 'ajv'
+import { fullFormats } from 'ajv-formats/dist/formats.js'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifySchemaCompiler,
+  type FastifyServerOptions,
+  LogController,
+} from 'fastify'
+import type { RateLimit, RateLimiter } from '../auth/rate-limiter.ts'
+import type { Services } from '../operations/services.ts'
+import { guardAccess } from './access.ts'
+import { answerUnreadable, answerUnrouted, handleErrors, type ProblemContext } from './error-handler.ts'
+import { healthRoutes, refuseWhileStopping } from './health.ts'
+import { parseJson } from './json-body.ts'
+import { nativeApi } from './native/native-api.ts'
+import { OPENAPI } from './native/openapi.ts'
+import { ProblemBody } from './native/schemas.ts'
+import { problemPages } from './problem-pages.ts'
+import { referencePage } from './reference-page.ts'
+import { requestIds } from './request-ids.ts'
+
+export interface ServerOptions {
+  readonly services: Services
+  readonly limiter: RateLimiter
+  readonly operatorKeyHash: string
+  readonly defaultRateLimit: RateLimit
+  readonly operatorRateLimit: RateLimit | null
+  /** Address of the server as its users see it; null: the one where it listens. */
+  readonly publicUrl: string | null
+  readonly logger: FastifyBaseLogger
+  /** Logs every request; otherwise failures only. */
+  readonly logRequests: boolean
+}
+
+/** Largest body of an operation that does not say otherwise. */
+const BODY_BYTES = 262_144
+/** Longest that a request may take to arrive. */
+const REQUEST_TIMEOUT_MS = 30_000
+/** Above the idle time of common proxies, so that they close connections before this server does. */
+const KEEP_ALIVE_MS = 72_000
+
+/** An external id of 200 characters, each of four bytes, percent-encoded. */
+const MAX_PARAM_LENGTH = 2_500
+
+/** Builds the server; it listens when told to. */
+export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
+  const { services, logger, logRequests } = options
+  const problems: ProblemContext = { publicUrl: () => options.publicUrl ?? app.listeningOrigin, topUpUrl: services.policy.topUpUrl }
+  const nextId = requestIds()
+  const app: FastifyInstance = fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: !logRequests }),
+    genReqId: nextId,
+    frameworkErrors: (error, request, reply) => answerUnrouted(error, request, reply, problems),
+    clientErrorHandler: (error, socket) => answerUnreadable(error, socket, nextId(), problems),
+    return503OnClosing: false,
+    bodyLimit: BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    allowErrorHandlerOverride: false,
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
+    schemaController: SCHEMAS,
+  })
+  readBodies(app)
+  setHeaders(app)
+  handleErrors(app, problems)
+  refuseWhileStopping(app)
+  guardAccess(app, { ...options, keyRing: services.keyRing })
+  await app.register(healthRoutes, { store: services.store })
+  await app.register(problemPages)
+  await app.register(async (native) => {
+    await native.register(swagger, OPENAPI)
+    await native.register(nativeApi, { prefix: '/v1', services, limiter: options.limiter, problems })
+    native.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, () => native.swagger())
+    await native.register(referencePage)
+  })
+  return app
+}
+
+/**
+ * Bodies are checked strictly: nothing coerced, nothing unknown. Queries and paths are text, so theirs are coerced. A factory, and
+ * not a compiler set on the instance, because Fastify makes compilers anew wherever schemas are added.
+ */
+function buildValidator(): FastifySchemaCompiler<unknown> {
+  const make = (more: AjvOptions) => (): Ajv => {
+    const ajv = new Ajv({ removeAdditional: false, useDefaults: true, strict: false, allowUnionTypes: true, formats: fullFormats, ...more })
+    return ajv.addSchema(ProblemBody)
+  }
+  const strict = once(make({ coerceTypes: false }))
+  const loose = once(make({ coerceTypes: 'array' }))
+  return ({ schema, httpPart }) => compiledLater(() => (httpPart === 'body' ? strict : loose)().compile(schema as object))
+}
+
+type Validator = ReturnType<FastifySchemaCompiler<unknown>>
+
+function once<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
+}
+
+/** A validator that is compiled when it is first used: to compile them all takes longer than everything else of a start. */
+function compiledLater(compile: () => ValidateFunction): Validator {
+  const compiled = once(compile)
+  const validator: Validator = (data: unknown) => {
+    const validate = compiled()
+    const isValid = validate(data)
+    validator.errors = validate.errors ?? null
+    return isValid
+  }
+  return validator
+}
+
+// Fastify types a factory by its own compiler's input; what it passes is a route's schema and the part it is for.
+const SCHEMAS = { compilersFactory: { buildValidator } } as unknown as NonNullable<FastifyServerOptions['schemaController']>
+
+/** JSON and nothing else, with no digit lost. An empty body is none: clients send the content type with every request. */
+function readBodies(app: FastifyInstance): void {
+  app.removeContentTypeParser(['application/json', 'text/plain'])
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, text, done) => {
+    try {
+      done(null, text === '' ? undefined : parseJson(text as string))
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+}
+
+function setHeaders(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    done()
+  })
+}

@@ -1,0 +1,50 @@
+/** What never reaches the log: keys, tokens and passwords, wherever they stand. */
+
+import type { LoggerOptions } from 'pino'
+import { hideSecrets } from './auth/secrets.ts'
+
+/** What is logged of a request. */
+interface LoggedRequest {
+  readonly method: string
+  readonly url: string
+  readonly host: string
+  readonly ip: string
+  readonly socket: { readonly remotePort?: number }
+}
+
+/** Logger options that blank secrets by where they stand, and in the text of errors. */
+export function redaction(): Pick<LoggerOptions, 'redact' | 'serializers'> {
+  const paths = [
+    'req.headers.authorization',
+    'req.headers.cookie',
+    'req.headers["idempotency-key"]',
+    'res.headers["set-cookie"]',
+    '*.password',
+    '*.secret',
+    '*.api_key',
+    '*.token',
+  ]
+  return {
+    redact: { paths, censor: '[redacted]' },
+    serializers: {
+      req: (request: object) => (isRequest(request) ? summaryOf(request) : request),
+      err: (error: unknown) =>
+        error instanceof Error
+          ? {
+              type: error.name,
+              message: hideSecrets(error.message),
+              stack: hideSecrets(error.stack ?? ''),
+              cause: error.cause instanceof Error ? hideSecrets(error.cause.message) : undefined,
+            }
+          : hideSecrets(String(error)),
+    },
+  }
+}
+
+function isRequest(value: object): value is LoggedRequest {
+  return 'url' in value && 'socket' in value
+}
+
+function summaryOf({ method, url, host, ip, socket }: LoggedRequest): object {
+  return { method, url: hideSecrets(url), host, remoteAddress: ip, remotePort: socket.remotePort }
+}
