@@ -1,0 +1,53 @@
+/** Every recurring task on one screen. None of them is needed for a balance to be right: they book what time has already done. */
+
+import type { Logger } from 'pino'
+import { isRefusal } from './core/refusals.ts'
+import type { Services } from './operations/services.ts'
+
+export interface Background {
+  /** Waits for the tasks that run, and starts no more. */
+  readonly stop: () => Promise<void>
+}
+
+/** Accounts booked in one turn. */
+const DUE_AT_ONCE = 500
+
+const TASKS: readonly { readonly name: string; readonly everyMs: number; readonly run: (services: Services) => Promise<void> }[] = [
+  { name: 'book what is due', everyMs: 1_000, run: bookDue },
+  { name: 'note when keys were used', everyMs: 60_000, run: ({ keyRing }) => keyRing.saveUses() },
+]
+
+/** Expired grants and holds, and debts that a grant has come to pay: booked account by account. */
+export async function bookDue({ store, clock }: Pick<Services, 'store' | 'clock'>): Promise<void> {
+  const accounts = await store.dueAccounts(clock(), DUE_AT_ONCE)
+  const booked = accounts.map((account) =>
+    store.transact({ account, command: { kind: 'book_due' }, idempotency: null, actor: 'time', requestId: null }),
+  )
+  for (const outcome of await Promise.all(booked))
+    if (isRefusal(outcome)) throw new Error(`what is due could not be booked: ${outcome.detail}`)
+}
+
+/** Starts the tasks. One that fails is logged and runs again at its next turn. */
+export function startBackground(services: Services, log: Logger): Background {
+  const stops = TASKS.map(({ name, everyMs, run }) => {
+    let running: Promise<void> | null = null
+    const turn = (): void => {
+      running ??= run(services)
+        .catch((fault: unknown) => log.error({ err: fault }, `${name}: failed`))
+        .finally(() => {
+          running = null
+        })
+    }
+    const timer = setInterval(turn, everyMs)
+    return async (): Promise<void> => {
+      clearInterval(timer)
+      await running
+    }
+  })
+  return {
+    stop: async () => {
+      await Promise.all(stops.map((stop) => stop()))
+      await services.keyRing.saveUses()
+    },
+  }
+}

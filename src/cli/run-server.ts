@@ -1,0 +1,120 @@
+/** `obol dev` and `obol serve`: the server as a process, from its settings to its graceful stop. */
+
+import { type Obol, type ObolOptions, startObol } from '../app.ts'
+import { makeSecret, OPERATOR_PREFIX } from '../auth/secrets.ts'
+import type { Config, Environment } from '../config.ts'
+import { StoreUnavailableError } from '../stores/sqlite/database.ts'
+import { CliError, EXIT, makeClient } from './client.ts'
+import { type DevSecrets, devSecretsFile, readDevSecrets, saveDevSecrets } from './dev-secrets.ts'
+import { openSampleAccounts, publishSamplePrices } from './samples.ts'
+import { readSettings } from './settings.ts'
+
+/** Longest that a stop may take before the process ends all the same. */
+const STOP_MS = 25_000
+
+/** Runs an empty server. */
+export async function serve(environment: Environment): Promise<void> {
+  const { config, unknown } = readSettings(environment)
+  const obol = await start(config, {
+    onOperatorKey: (key) =>
+      console.log(`\nOperator key, shown this once:\n\n  ${key}\n\nSet it as OBOL_OPERATOR_KEY wherever the API is called from.\n`),
+    extend: ({ log }) => {
+      for (const name of unknown) log.warn(`${name} is not a setting and is ignored; docs/reference/settings.md lists them`)
+    },
+  })
+  stopOnSignals(obol)
+}
+
+/** Runs a server with sample prices and accounts, and shows how to use it. */
+export async function dev(environment: Environment): Promise<void> {
+  const { config } = readSettings(environment)
+  const file = devSecretsFile(config.OBOL_DATABASE_URL)
+  const known = readDevSecrets(file)
+  const operator_key = config.OBOL_OPERATOR_KEY ?? known?.operator_key ?? makeSecret(OPERATOR_PREFIX)
+  const obol = await start({
+    ...config,
+    OBOL_OPERATOR_KEY: operator_key,
+    OBOL_LOG_LEVEL: environment.OBOL_LOG_LEVEL ? config.OBOL_LOG_LEVEL : 'warn',
+  })
+  stopOnSignals(obol)
+  try {
+    const secrets = await addSamples(obol.address, { ...known, operator_key }, file)
+    console.log(welcome(obol.address, secrets, file))
+  } catch (fault) {
+    await obol.close()
+    throw fault
+  }
+}
+
+/** Publishes the sample prices and opens the sample accounts, so far as they are not there. Keys that still work stay. */
+async function addSamples(address: string, known: DevSecrets, file: string): Promise<DevSecrets> {
+  const client = makeClient(address, known.operator_key)
+  saveDevSecrets(file, known)
+  await publishSamplePrices(client)
+  const accounts = await openSampleAccounts(client, { known: known.accounts ?? [], nowMs: Date.now() })
+  const secrets = { ...known, accounts }
+  saveDevSecrets(file, secrets)
+  return secrets
+}
+
+async function start(config: Config, options: ObolOptions = {}): Promise<Obol> {
+  try {
+    return await startObol(config, options)
+  } catch (cause) {
+    if (cause instanceof StoreUnavailableError) throw new CliError(cause.message, { exitCode: EXIT.unavailable, cause })
+    if (
+      cause instanceof Error &&
+      'code' in cause &&
+      (cause.code === 'EADDRINUSE' || cause.code === 'EACCES' || cause.code === 'EADDRNOTAVAIL')
+    ) {
+      throw new CliError(
+        `${config.OBOL_HOST}:${config.OBOL_PORT} cannot be listened on (${cause.code}). Stop what uses it, or set OBOL_PORT.`,
+        { exitCode: EXIT.unavailable, cause },
+      )
+    }
+    throw cause
+  }
+}
+
+/** The first signal stops gracefully: running requests end, what was accepted is durable. The second ends the process. */
+function stopOnSignals(obol: Obol): void {
+  let isStopping = false
+  const stop = (signal: string): void => {
+    if (isStopping) process.exit(EXIT.failed)
+    isStopping = true
+    obol.log.info(`${signal}: stopping`)
+    setTimeout(() => process.exit(EXIT.failed), STOP_MS).unref()
+    obol.close().then(
+      () => process.exit(0),
+      (fault: unknown) => {
+        obol.log.fatal({ err: fault }, 'the stop failed')
+        process.exit(EXIT.failed)
+      },
+    )
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+}
+
+function welcome(address: string, { operator_key, accounts = [] }: DevSecrets, file: string): string {
+  const [first] = accounts
+  const shown = accounts.map(({ id, name, key }) => `  ${name.padEnd(14)} ${id}  ${key}`).join('\n')
+  return `
+Obol is running at ${address}
+
+  API reference  ${address}/docs
+  Operator key   ${operator_key}
+
+Accounts and their keys
+${shown}
+
+What does ${first?.name} have?
+
+  curl -s ${address}/v1/credits -H "Authorization: Bearer ${first?.key}"
+
+Charge 90 seconds of transcription (the second time, the key makes it a replay):
+
+  curl -s ${address}/v1/charges -H "Authorization: Bearer ${operator_key}" -H "Content-Type: application/json" -H "Idempotency-Key: my-first-charge" -d '{"account":"${first?.id}","operation":"transcription","quantities":{"second":90}}'
+
+Stop with Ctrl-C. These secrets are kept in ${file} for the next start; "obol serve" keeps none.
+`
+}

@@ -1,0 +1,42 @@
+/** What operations work with: the store, the prices in force, and the settings that are policy. */
+
+import type { KeyRing } from '../auth/key-ring.ts'
+import type { CapturePolicy } from '../core/account.ts'
+import type { Actor } from '../core/record.ts'
+import type { Store } from '../stores/store.ts'
+import type { PriceList } from './price-list.ts'
+
+/** Settings that decide what happens to credits. */
+export interface Policy {
+  /** What a capture above its hold does when neither request, hold nor account says. */
+  readonly capturePolicy: CapturePolicy
+  /** Life of a grant that stands in for ended ones on a refund. */
+  readonly refundGrantDays: number
+  /** Where customers buy credits; null: nowhere that Obol knows. */
+  readonly topUpUrl: string | null
+}
+
+/** What every operation works with. */
+export interface Services {
+  readonly store: Store
+  readonly prices: PriceList
+  readonly keyRing: KeyRing
+  readonly policy: Policy
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/** Who asks, under which name, and as which request. */
+export interface Caller {
+  readonly actor: Actor
+  readonly requestId: string | null
+  readonly idempotency: IdempotencyKey | null
+}
+
+/** An idempotency key as the caller sent it, with the fingerprint of the request that it names. */
+export interface IdempotencyKey {
+  readonly key: string
+  readonly fingerprint: string
+  /** Place in the batch that the request is, or 0. */
+  readonly item: number
+}
