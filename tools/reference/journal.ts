@@ -1,0 +1,91 @@
+/** docs/reference/journal.md: what each kind of record says. */
+
+import { EVENTS, type EventType, eventsOf } from '../../src/core/events.ts'
+import type { JournalRecord } from '../../src/core/record.ts'
+import { markdown, type Page, table } from './page.ts'
+
+type Kind = JournalRecord['kind']
+
+/** What each kind of record says happened. The compiler asks for every kind there is. */
+const KINDS: Readonly<Record<Kind, string>> = {
+  account_created: 'The account was opened. Always its first record.',
+  account_updated: 'Name, external id, metadata, capture policy or status were changed; the record holds all of them as they are then.',
+  key_created: 'An API key was made. The record holds the hash of its secret, never the secret.',
+  key_updated: 'Name, budget, limits, operations, scopes or end of an API key were changed.',
+  key_rotated: 'An API key got a new secret; the old one works until a stated time.',
+  key_revoked: 'An API key was ended, for ever.',
+  grant: 'Credits were given. What the account owed of that credit type was repaid first: the entry without a grant.',
+  grant_expired: 'A grant reached its end. What was left and not held is gone; what is held stays with its holds.',
+  grant_voided: 'The operator took back what was unspent and not held.',
+  adjustment: 'The operator took credits, in burn order, to correct a balance. Corrections upwards are of kind `grant`.',
+  debt_repaid: 'A grant that had been made for later became effective, and paid what the account owed.',
+  charge: 'Credits were taken for an operation.',
+  hold: 'Credits were set aside for an operation. Nothing is spent yet.',
+  hold_increased: 'More credits were set aside for a hold.',
+  hold_extended: 'A hold was given more time.',
+  capture: 'A charge that took its credits from a hold. A final one ended the hold and let go of the rest.',
+  late_capture: 'A charge for a hold that had expired, taken from the account as it was by then.',
+  hold_released: 'A hold ended without a charge and gave back all that it had set aside.',
+  hold_expired: 'A hold ran out of time and gave back all that it had set aside.',
+  refund: 'Credits of a charge were given back to the grants that they came from; credits of ended grants came back as a new grant.',
+}
+
+const INTRODUCTION = `
+# Journal
+
+An account's journal is the list of all that happened to it: one record each, numbered 1, 2, 3 … (\`sequence\`), never changed and never
+deleted. Balances, grants, holds, usage and statuses are folded from it and can be folded again at any time: that is what \`obol verify\` does.
+\`GET /v1/journal\` lists it, newest first, as JSON or CSV.
+
+A record that moves credits has **entries**: one movement on one grant each, with what remained and what was held before and after. An entry
+whose \`grant\` is null is on the account's debt, which is a grant with less than nothing remaining. \`balance\` is that of the credit type right
+after the record.
+
+Each record is hashed together with the hash before it, beginning with the account's number, so a record that is changed, moved, left out or
+added behind Obol's back breaks the chain from there on.
+
+\`actor\` is \`operator\`, \`time\` (what was due: expiries, and debts repaid by grants that had been made for later) or the id of an API key.
+What is due is decided by the time it was due at, and booked when the account is next touched, within about a second; reading an account
+before that shows it as booked.
+`
+
+/** The kinds of record, in the order of the page. */
+export const RECORD_KINDS = Object.keys(KINDS) as readonly Kind[]
+
+/** The events that a record of a kind always makes. */
+export function eventsOfKind(kind: Kind): readonly EventType[] {
+  // Only kind and extra events decide; the rest of a record does not matter here.
+  return eventsOf({ kind, events: [] } as unknown as JournalRecord)
+}
+
+/** The page of the journal. */
+export function journalPage(): Page {
+  const rows = RECORD_KINDS.map((kind) => [
+    `\`${kind}\``,
+    KINDS[kind],
+    eventsOfKind(kind)
+      .map((event) => `\`${event}\``)
+      .join(', '),
+  ])
+  return markdown('docs/reference/journal.md', `${INTRODUCTION}\n## Kinds\n\n${table(['Kind', 'What happened', 'Events'], rows)}`)
+}
+
+const EVENTS_INTRODUCTION = `
+# Events
+
+An event is news that a journal record makes. It is written with the record, in the same transaction: what happened has its events, and what
+did not happen has none. Read them with \`GET /v1/events\` and the operator's key, oldest first; give the \`next\` of one answer as the \`after\` of
+the following. Nothing is missed and nothing is told twice as long as \`next\` is kept.
+
+An event has an \`id\` that never changes, a \`type\`, the \`account\`, \`created_at\`, and the \`record\` that made it ([journal](journal.md)). Events
+of one account come in the order of its journal. New types may be added: ignore those that you do not know.
+`
+
+/** The page of the events. */
+export function eventsPage(): Page {
+  const rows = (Object.keys(EVENTS) as EventType[]).map((type) => {
+    const kinds = RECORD_KINDS.filter((kind) => eventsOfKind(kind).includes(type)).map((kind) => `\`${kind}\``)
+    return [`\`${type}\``, EVENTS[type], kinds.length > 0 ? kinds.join(', ') : 'whichever record does it']
+  })
+  return markdown('docs/reference/events.md', `${EVENTS_INTRODUCTION}\n${table(['Event', 'When', 'Records'], rows)}`)
+}
