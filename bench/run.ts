@@ -49,7 +49,7 @@ function report(line: Line): void {
 }
 
 /** What `npm start` gives Node: charges make much that is soon garbage, and a larger nursery copies less of it. */
-const NODE_OPTIONS = ['--max-semi-space-size=64']
+const NODE_OPTIONS = ['--max-semi-space-size=32']
 
 function ask<Result>(file: string, plan: unknown): Promise<Result> {
   return new Promise((resolve, reject) => {
