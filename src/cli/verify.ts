@@ -1,15 +1,21 @@
 /** `obol verify`: derives every balance again from the journal. Reads the store itself, whether or not a server is running. */
 
+import { sqliteFile } from '../config.ts'
 import { renderAudit } from '../http/native/audit.ts'
+import { auditDatabase } from '../stores/postgres/audit.ts'
 import { auditFile } from '../stores/sqlite/audit.ts'
-import { StoreUnavailableError } from '../stores/sqlite/database.ts'
+import type { AuditReport } from '../stores/store.ts'
+import { StoreUnavailableError } from '../stores/unavailable.ts'
 import { CliError, EXIT } from './client.ts'
 import { readSettings } from './settings.ts'
 
 /** Verifies the store of the settings; the process ends with 1 when anything differs. */
-export function verify(environment: Readonly<Record<string, string | undefined>>, { json }: { readonly json: boolean }): void {
+export async function verify(
+  environment: Readonly<Record<string, string | undefined>>,
+  { json }: { readonly json: boolean },
+): Promise<void> {
   const { config } = readSettings(environment)
-  const report = renderAudit(audit(config.OBOL_DATABASE_URL.slice('sqlite:'.length)))
+  const report = renderAudit(await audit(config.OBOL_DATABASE_URL))
   if (json) console.log(JSON.stringify(report, null, 2))
   else {
     const { accounts, records, idempotency_keys, rollups } = report.checked
@@ -21,9 +27,10 @@ export function verify(environment: Readonly<Record<string, string | undefined>>
   if (!report.ok) process.exitCode = EXIT.failed
 }
 
-function audit(file: string): ReturnType<typeof auditFile> {
+async function audit(url: string): Promise<AuditReport> {
+  const file = sqliteFile(url)
   try {
-    return auditFile(file)
+    return file === null ? await auditDatabase(url) : auditFile(file)
   } catch (cause) {
     if (cause instanceof StoreUnavailableError) throw new CliError(cause.message, { exitCode: EXIT.unavailable, cause })
     throw cause

@@ -56,7 +56,8 @@ export class AccountAudit {
   readonly grants = new Map<number, GrantRow['status']>()
   readonly holds = new Map<number, HoldRow>()
   readonly refunds = new Map<number, bigint>()
-  #hours: HourRow[] = []
+  /** Hours that are over, in the parts in which they left the state, each with the record that closed it. */
+  readonly closedParts: { readonly closedBy: number; readonly hour: HourRow }[] = []
   #isBroken = false
 
   constructor(account: number, { report, find }: { readonly report: Report; readonly find: Find }) {
@@ -74,8 +75,7 @@ export class AccountAudit {
 
   /** Sums of the hours that are over, oldest first. */
   get closedHours(): readonly HourRow[] {
-    this.#hours = [...mergeHours(this.#hours)]
-    return this.#hours
+    return mergeHours(this.closedParts.map(({ hour }) => hour))
   }
 
   /** Checks a row and folds it in. */
@@ -150,7 +150,8 @@ export class AccountAudit {
 
   #project(before: AccountState, record: JournalRecord): void {
     const after = this.state
-    for (const row of closedRows(before.hour, after.hour)) this.#hours.push({ ...row, hourMs: before.hour.startMs })
+    for (const row of closedRows(before.hour, after.hour))
+      this.closedParts.push({ closedBy: record.seq, hour: { ...row, hourMs: before.hour.startMs } })
     for (const change of objectChanges(record, { before, after })) {
       if (change.table === 'grants') this.grants.set(change.seq, change.status)
       else if (change.table === 'refunds') this.refunds.set(change.charge, (this.refunds.get(change.charge) ?? 0n) + change.credits)

@@ -14,17 +14,21 @@ export interface Settlement<Result> {
   readonly reject: (index: number, fault: unknown) => void
 }
 
-/** A bounded queue that hands all that waits, at most `maxBatch` at a time, to one worker. */
+/**
+ * A bounded queue that hands all that waits, at most `maxBatch` at a time, to one worker. One that takes its time gives a promise of
+ * what is to be done once the next batch is on its way: whoever hears an answer has work to do, and the worker need not wait for that.
+ */
 export class CommandQueue<Item, Result> {
   readonly #maxWaiting: number
   readonly #maxBatch: number
-  readonly #work: (batch: readonly Item[], settlement: Settlement<Result>) => void
+  readonly #work: (batch: readonly Item[], settlement: Settlement<Result>) => void | Promise<() => void>
   #waiting: Waiting<Item, Result>[] = []
   #isScheduled = false
+  #isWorking = false
 
   constructor(
     limits: { readonly maxWaiting: number; readonly maxBatch: number },
-    work: (batch: readonly Item[], settlement: Settlement<Result>) => void,
+    work: (batch: readonly Item[], settlement: Settlement<Result>) => void | Promise<() => void>,
   ) {
     this.#maxWaiting = limits.maxWaiting
     this.#maxBatch = limits.maxBatch
@@ -37,15 +41,16 @@ export class CommandQueue<Item, Result> {
 
   /** Waits for the next batch. Throws OverloadedError, before anything is done, when too many wait already. */
   push(item: Item): Promise<Result> {
-    return this.#hasRoomFor(1) ? this.#add(item) : Promise.reject(this.#overloaded())
+    return this.hasRoomFor(1) ? this.#add(item) : Promise.reject(this.#overloaded())
   }
 
   /** As `push`, for several at once: all of them wait, or none does. */
   pushAll(items: readonly Item[]): Promise<Result[]> {
-    return this.#hasRoomFor(items.length) ? Promise.all(items.map((item) => this.#add(item))) : Promise.reject(this.#overloaded())
+    return this.hasRoomFor(items.length) ? Promise.all(items.map((item) => this.#add(item))) : Promise.reject(this.#overloaded())
   }
 
-  #hasRoomFor(items: number): boolean {
+  /** Whether so many more may wait. */
+  hasRoomFor(items: number): boolean {
     return this.#waiting.length + items <= this.#maxWaiting
   }
 
@@ -61,7 +66,7 @@ export class CommandQueue<Item, Result> {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#waiting.length === 0) return
+    if (this.#isScheduled || this.#isWorking || this.#waiting.length === 0) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
@@ -70,18 +75,33 @@ export class CommandQueue<Item, Result> {
     })
   }
 
-  /** Works off one batch now. */
+  /** Works off one batch now; a worker that takes its time is given the next one when it is done. */
   drainOnce(): void {
     const batch = this.#waiting.splice(0, this.#maxBatch)
     if (batch.length === 0) return
+    // Whoever was settled before a fault stays settled: a promise keeps its first answer.
+    const failAll = (fault: unknown): void => {
+      for (const { reject } of batch) reject(fault)
+    }
     try {
-      this.#work(
+      const working = this.#work(
         batch.map(({ item }) => item),
         { resolve: (index, result) => batch[index]?.resolve(result), reject: (index, fault) => batch[index]?.reject(fault) },
       )
+      if (working instanceof Promise) this.#waitFor(working, failAll)
     } catch (fault) {
-      // Whoever was settled before stays settled: a promise keeps its first answer.
-      for (const { reject } of batch) reject(fault)
+      failAll(fault)
     }
+  }
+
+  #waitFor(working: Promise<() => void>, failAll: (fault: unknown) => void): void {
+    this.#isWorking = true
+    const goOn = (then: () => void): void => {
+      this.#isWorking = false
+      this.drainOnce()
+      then()
+      this.#schedule()
+    }
+    void working.then(goOn, (fault: unknown) => goOn(() => failAll(fault)))
   }
 }

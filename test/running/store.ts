@@ -1,13 +1,16 @@
-/** Stores for tests: one of each kind, in a folder of its own, closed and audited when the test ends. */
+/** Stores for tests: one of each kind, in a place of its own, closed and audited when the test ends. */
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { auditDatabase } from '../../src/stores/postgres/audit.ts'
+import { openPostgresStore } from '../../src/stores/postgres/postgres-store.ts'
 import { auditFile } from '../../src/stores/sqlite/audit.ts'
 import { openSqliteStore } from '../../src/stores/sqlite/sqlite-store.ts'
-import type { Store } from '../../src/stores/store.ts'
+import type { AuditReport, Store } from '../../src/stores/store.ts'
+import { dropSchema, newSchema } from './postgres.ts'
 
 export interface TestStore {
   readonly store: Store
@@ -15,42 +18,69 @@ export interface TestStore {
   readonly clock: { nowMs: number }
   /** Closes the store and opens it again, as a restart does. */
   readonly reopen: () => Promise<Store>
-  /** Path of its file. */
+  /** Path of its file, or URL of its schema. */
   readonly file: string
 }
 
 /** The kinds of store that the contract holds for. */
-export const STORE_KINDS = ['sqlite'] as const
+export const STORE_KINDS = ['sqlite', 'postgres'] as const
 
 export type StoreKind = (typeof STORE_KINDS)[number]
 
 /** A moment that tests begin at: a Friday, shortly after noon. */
 export const TEST_START_MS = Date.UTC(2026, 10, 20, 12, 30)
 
-/** Opens a store. At the end of the test it is closed, and must pass an audit. */
-export async function openTestStore(t: TestContext, _kind: StoreKind = 'sqlite'): Promise<TestStore> {
+/** Where a test's store is, and how it is opened, audited and taken away. */
+interface Place {
+  readonly file: string
+  readonly open: (clock: () => number) => Promise<Store>
+  readonly audit: () => Promise<AuditReport>
+  readonly remove: () => Promise<void>
+}
+
+function raise(fault: unknown): void {
+  throw fault
+}
+
+async function sqlitePlace(): Promise<Place> {
   const folder = mkdtempSync(join(tmpdir(), 'obol-store-'))
   const file = join(folder, 'obol.db')
+  return {
+    file,
+    open: async (clock) => openSqliteStore({ file, clock, onFault: raise }),
+    audit: async () => auditFile(file),
+    remove: async () => rmSync(folder, { recursive: true }),
+  }
+}
+
+async function postgresPlace(): Promise<Place> {
+  const url = await newSchema()
+  return {
+    file: url,
+    open: (clock) => openPostgresStore({ url, clock }),
+    audit: () => auditDatabase(url),
+    remove: () => dropSchema(url),
+  }
+}
+
+const PLACES: Readonly<Record<StoreKind, () => Promise<Place>>> = { sqlite: sqlitePlace, postgres: postgresPlace }
+
+/** Opens a store. At the end of the test it is closed, and must pass an audit. */
+export async function openTestStore(t: TestContext, kind: StoreKind = 'sqlite'): Promise<TestStore> {
+  const place = await PLACES[kind]()
   const clock = { nowMs: TEST_START_MS }
-  const open = (): Store =>
-    openSqliteStore({
-      file,
-      clock: () => clock.nowMs,
-      onFault: (fault) => {
-        throw fault
-      },
-    })
-  let store = open()
+  const open = (): Promise<Store> => place.open(() => clock.nowMs)
+  let store = await open()
   t.after(async () => {
     await store.close()
-    const { differences } = auditFile(file)
-    rmSync(folder, { recursive: true })
+    const { differences } = await place.audit()
+    await place.remove()
     assert.deepEqual(differences, [], 'the store passes an audit after the test')
   })
   const reopen = async (): Promise<Store> => {
     await store.close()
-    store = open()
+    store = await open()
     return store
   }
-  return { store, clock, file, reopen }
+  return { store, clock, file: place.file, reopen }
 }

@@ -10,10 +10,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
 import { openTestLedger, tamper } from '../../../test/running/ledger.ts'
+import { live } from '../../../test/running/lived-account.ts'
 import { chargeOf } from '../../../test/running/memory-account.ts'
 import { TEST_START_MS } from '../../../test/running/store.ts'
 import * as make from '../../../test/running/store-commands.ts'
-import { openAccount, seqOf, transaction } from '../../../test/running/store-commands.ts'
+import { transaction } from '../../../test/running/store-commands.ts'
 import { emptyAccount, poolOf } from '../../core/account.ts'
 import { encodeState } from '../../core/account-codec.ts'
 import { balanceOf } from '../../core/balance.ts'
@@ -26,7 +27,7 @@ import { isCharge, type JournalRecord } from '../../core/record.ts'
 import { encodeRecord } from '../../core/record-codec.ts'
 import { isRefusal } from '../../core/refusals.ts'
 import { chainHash, genesisHash } from '../chain.ts'
-import { AUDIT_CHECKS, type AuditCheck, type Difference, MAX_DIFFERENCES, type Store } from '../store.ts'
+import { AUDIT_CHECKS, type AuditCheck, type Difference, MAX_DIFFERENCES } from '../store.ts'
 import { auditFile, auditInThread } from './audit.ts'
 import { ROW_COLUMNS, recordOf, type StoredRow } from './journal.ts'
 import { openSqliteStore } from './sqlite-store.ts'
@@ -46,37 +47,6 @@ before(async () => {
   await store.publishPrices({ effectiveAtMs: null, prices: [], idempotency: null })
   await store.close()
 })
-
-async function live(store: Store, account: number, clock: { nowMs: number }): Promise<void> {
-  let named = 0
-  const seq = (command: Parameters<typeof seqOf>[2]): Promise<number> => seqOf(store, account, command, { key: `${named++}` })
-  await openAccount(store, account, 1_000)
-  await seq(make.updateAccount({ externalId: `external ${account}`, metadata: { a: 'b' } }))
-  const key = await seq(make.createKey(`one ${account}`))
-  await seq(make.rotateKey(key, `two ${account}`))
-  await seq(make.revokeKey(await seq(make.createKey(`gone ${account}`))))
-  await seq(make.grant(5, { source: 'promo', expiresAtMs: clock.nowMs + make.HOUR_MS }))
-  await seq(make.charge(5, { operation: 'image', key }))
-  const spent = await seq(make.grant(7, { source: 'plan' }))
-  const charged = await seq(make.charge(7, { operation: 'video' }))
-  await seq(make.refund(charged, 2))
-  await seq(make.refund(charged, 1))
-  await seq(make.voidGrant(spent))
-  await seq(make.capture(await seq(make.hold(20)), 4))
-  await seq(make.release(await seq(make.hold(3))))
-  const late = await seq(make.hold(2, { ttlMs: make.MINUTE_MS }))
-  await seq(make.chargeGroup(1, 2))
-  clock.nowMs += 2 * make.HOUR_MS
-  await seq(make.grant(50, { source: 'promo', expiresAtMs: clock.nowMs + make.DAY_MS }))
-  await seq(make.capture(late))
-  const held = await seq(make.hold(9, { ttlMs: make.DAY_MS }))
-  await seq(make.increase(held, 1))
-  await seq(make.refund(await seq(make.charge(4))))
-  clock.nowMs += 2 * make.HOUR_MS
-  await seq(make.charge(11))
-  await seq(make.charge(12))
-  await store.touchKeys([{ account, seq: key, atMs: clock.nowMs }])
-}
 
 const reached = new Set<AuditCheck>()
 let copies = 0

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { atEnd, tamper, testFolder } from '../../../test/running/ledger.ts'
-import { inTransaction, type OwnedDatabase, openDatabase, openSnapshot, StoreUnavailableError } from './database.ts'
+import { StoreUnavailableError } from '../unavailable.ts'
+import { inTransaction, type OwnedDatabase, openDatabase, openSnapshot } from './database.ts'
 
 /** The newest schema that this Obol knows. */
 const SCHEMA = readdirSync(join(import.meta.dirname, 'migrations')).filter((name) => name.endsWith('.sql')).length

@@ -3,11 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-
-/** A store that cannot be opened, with a message that says what to do. */
-export class StoreUnavailableError extends Error {
-  override readonly name = 'StoreUnavailableError'
-}
+import { StoreUnavailableError } from '../unavailable.ts'
 
 /** An open file and the lock that makes this process its owner. */
 export interface OwnedDatabase {

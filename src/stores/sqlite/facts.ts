@@ -9,11 +9,6 @@ import type { AccountReader } from './accounts.ts'
 import { ROW_COLUMNS, recordOf, type StoredRow } from './journal.ts'
 import type { KeyReader } from './profiles.ts'
 
-/** Thrown out of a decision whose facts depend on an earlier command of its batch: it is decided anew once that is committed. */
-export class DeferredError extends Error {
-  override readonly name = 'DeferredError'
-}
-
 interface RawHold {
   readonly status: EndedHold['status'] | 'live'
   readonly held: bigint

@@ -6,8 +6,9 @@ import { assertSoundFile, atEnd, crashImage, openStoreOn, openTestLedger, type T
 import * as make from '../../../test/running/store-commands.ts'
 import { codeOf, transaction } from '../../../test/running/store-commands.ts'
 import { encodeState } from '../../core/account-codec.ts'
+import { MAX_BATCH } from '../batch.ts'
 import type { Transaction } from '../store.ts'
-import { CommitFailedError, MAX_BATCH } from './ledger.ts'
+import { CommitFailedError } from './ledger.ts'
 
 const ADA = 1
 const BOB = 2

@@ -17,8 +17,8 @@ import { transaction } from '../../../test/running/store-commands.ts'
 import { emptyAccount } from '../../core/account.ts'
 import { encodeState } from '../../core/account-codec.ts'
 import { evolve } from '../../core/evolve.ts'
+import { MAX_BATCH } from '../batch.ts'
 import { recordOf } from './journal.ts'
-import { MAX_BATCH } from './ledger.ts'
 import { SWEEP_RECORDS } from './write-back.ts'
 
 /** Opens accounts 1 to `count` with 1000 credits each. */

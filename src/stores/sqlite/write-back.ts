@@ -7,10 +7,10 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { encodeState } from '../../core/account-codec.ts'
 import { FOREVER_MS } from '../../core/calendar.ts'
+import { decodeHour, encodeQuantities, type RawHour } from '../hour-rows.ts'
 import { mergeHours } from '../hours.ts'
 import type { ObjectChange } from '../projections.ts'
 import type { HourRow } from '../store.ts'
-import { decodeHour, encodeQuantities, type RawHour } from './hour-rows.ts'
 import { ManyRows } from './many-rows.ts'
 import { type Entry, type Memory, prefixOf } from './memory.ts'
 

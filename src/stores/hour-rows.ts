@@ -1,9 +1,9 @@
-/** Rows of the table rollups. */
+/** Rows of the table rollups, as every store keeps them. */
 
-import type { Decimal } from '../../core/decimal.ts'
-import type { HourRow } from '../store.ts'
+import type { Decimal } from '../core/decimal.ts'
+import type { HourRow } from './store.ts'
 
-/** A row as SQLite gives it, under the names of HourRow. */
+/** A row as a store keeps it, under the names of HourRow. */
 export interface RawHour {
   readonly hourMs: number
   readonly operation: string

@@ -1,0 +1,94 @@
+/** Where a PostgreSQL store is: what its URL says, and the settings of every session on it. */
+
+import type { ClientConfig, CustomTypesConfig } from 'pg'
+import pg from 'pg'
+import { StoreUnavailableError } from '../unavailable.ts'
+
+/** A database, and the schema in it that is Obol's. */
+export interface Address {
+  /** The URL without Obol's own parameters. */
+  readonly url: string
+  readonly schema: string
+  /** Host, port and database, for messages: nothing secret. */
+  readonly shown: string
+}
+
+/** How long things may take before they are given up. */
+export interface Patience {
+  readonly connectMs: number
+  /** A statement, on the server. */
+  readonly statementMs: number
+  /** A wait for another's lock. */
+  readonly lockMs: number
+  /** How much longer than the server's own limit an answer may take: after that the connection is as good as lost. */
+  readonly silenceMs: number
+  /** How long a command is tried again while the server cannot be reached. */
+  readonly reconnectMs: number
+}
+
+/** What is waited for unless a store is told otherwise. */
+export const DEFAULT_PATIENCE: Patience = { connectMs: 5_000, statementMs: 30_000, lockMs: 5_000, silenceMs: 2_000, reconnectMs: 20_000 }
+
+const DEFAULT_SCHEMA = 'obol'
+const SCHEMA = /^[a-z_][a-z0-9_]{0,50}$/
+
+/** Reads `postgres://user:password@host:port/database?schema=obol`. Throws StoreUnavailableError. */
+export function readAddress(text: string): Address {
+  if (!/^postgres(?:ql)?:\/\//.test(text) || !URL.canParse(text))
+    throw new StoreUnavailableError(
+      'OBOL_DATABASE_URL is no PostgreSQL address. It looks like postgres://user:password@host:5432/database.',
+    )
+  const url = new URL(text)
+  const schema = url.searchParams.get('schema') ?? DEFAULT_SCHEMA
+  if (!SCHEMA.test(schema))
+    throw new StoreUnavailableError(
+      `The schema ${JSON.stringify(schema)} of OBOL_DATABASE_URL must be a name of lower-case letters, digits and _.`,
+    )
+  url.searchParams.delete('schema')
+  return { url: url.href, schema, shown: `${url.host}${url.pathname}` }
+}
+
+/** 64-bit integers are numbers that JavaScript holds exactly: amounts, which may be larger, are read as text. */
+function readInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value)) throw new Error(`${text} is beyond what a number holds exactly`)
+  return value
+}
+
+const INT8 = 20
+const types = {
+  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+    oid === INT8 && format !== 'binary' ? readInteger : pg.types.getTypeParser(oid, format as 'text'),
+} as CustomTypesConfig
+
+/**
+ * How a session is opened. Plans are made for no values in particular, and never scan a table as a whole: plans that are made
+ * while a table is empty would go on scanning it when it is large.
+ */
+export function sessionConfig({ url, schema }: Address, patience: Patience): ClientConfig {
+  const settings = {
+    search_path: schema,
+    statement_timeout: patience.statementMs,
+    lock_timeout: patience.lockMs,
+    // A process that is gone keeps its locks no longer than another one waits for them.
+    idle_in_transaction_session_timeout: patience.lockMs,
+    plan_cache_mode: 'force_generic_plan',
+    jit: 'off',
+    enable_seqscan: 'off',
+    enable_hashjoin: 'off',
+    enable_mergejoin: 'off',
+    synchronous_commit: 'on',
+    timezone: 'UTC',
+  }
+  return {
+    connectionString: url,
+    application_name: 'obol',
+    options: Object.entries(settings)
+      .map(([name, value]) => `-c ${name}=${value}`)
+      .join(' '),
+    connectionTimeoutMillis: patience.connectMs,
+    query_timeout: patience.statementMs + patience.silenceMs,
+    keepAlive: true,
+    types,
+  }
+}

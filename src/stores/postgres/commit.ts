@@ -1,0 +1,68 @@
+/** Commits a batch on a session, and finds out what became of a commit whose answer was lost. */
+
+import { randomUUID } from 'node:crypto'
+import type { Base, Batch } from '../batch.ts'
+import { verdictOn } from './faults.ts'
+import { profileWrites } from './profiles.ts'
+import { BEGIN, COMMIT, OutcomeUnknownError, ServerLostError, type Session } from './session.ts'
+import { bucketOfBatch, type CommitName, GIVE_UP, writeOf } from './write.ts'
+
+/** Thrown when a commit has not happened and cannot happen any more, because the connection was lost on the way. */
+export class GivenUpError extends Error {
+  override readonly name = 'GivenUpError'
+}
+
+/** How a batch is committed. */
+export interface CommitOptions {
+  /** Orders it after all that it follows from. */
+  readonly tick: number
+  /** Its transaction has begun, and holds the locks. */
+  readonly isBegun: boolean
+}
+
+/**
+ * Commits a batch, which must have records: everything it needs is sent in one turn. Throws the server's fault when nothing was
+ * done, GivenUpError when nothing was done and the session was lost, or OutcomeUnknownError.
+ */
+export async function commitBatch<Known extends Base>(
+  session: Session,
+  batch: Batch<Known>,
+  { tick, isBegun }: CommitOptions,
+): Promise<void> {
+  const name = { bucket: bucketOfBatch(batch as unknown as Batch), id: randomUUID(), tick }
+  const write = writeOf(batch, name)
+  const profiles = profileWrites(batch, tick)
+  const isAlone = !isBegun && profiles.length === 0
+  const writes = [
+    ...(isBegun || isAlone ? [] : [{ statement: BEGIN, values: [] }]),
+    write,
+    ...profiles,
+    ...(isAlone ? [] : [{ statement: COMMIT, values: [] }]),
+  ]
+  const answers = await Promise.allSettled(writes.map(({ statement, values }) => session.run(statement, values)))
+  const failed = answers.find((answer) => answer.status === 'rejected')
+  if (!failed) return
+  if (verdictOn(failed.reason) !== 'lost') throw failed.reason
+  session.drop()
+  if (await hasHappened(session, name)) return
+  throw new GivenUpError('the connection was lost before the commit', { cause: failed.reason })
+}
+
+/** Whether a commit took effect. If it had not, it is given up: what may still be on its way to the server comes to nothing. */
+async function hasHappened(session: Session, { bucket, id, tick }: CommitName): Promise<boolean> {
+  const endMs = performance.now() + session.patience.reconnectMs
+  for (;;) {
+    try {
+      await session.open()
+      const [batch] = await session.run<{ hasHappened: boolean }>(GIVE_UP, [bucket, id, tick])
+      return batch?.hasHappened === true
+    } catch (fault) {
+      session.drop()
+      if (fault instanceof ServerLostError || verdictOn(fault) === 'refused' || performance.now() > endMs)
+        throw new OutcomeUnknownError(
+          'The connection to PostgreSQL was lost during a commit, and it cannot be asked what became of it. Send the request again under the same Idempotency-Key.',
+          { cause: fault },
+        )
+    }
+  }
+}

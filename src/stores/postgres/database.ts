@@ -1,0 +1,133 @@
+/** Opens the database: a server that is new and safe enough, and a schema that is current. */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg, { type Client } from 'pg'
+import { StoreUnavailableError } from '../unavailable.ts'
+import { type Address, type Patience, sessionConfig } from './address.ts'
+import { messageOf } from './faults.ts'
+
+const MIGRATIONS = join(import.meta.dirname, 'migrations')
+const OLDEST_SERVER = 15
+/** Named in the advisory lock that migrations are made under, with the schema's hash. */
+const MIGRATION_LOCK = 0x0b01
+/** Nodes that start together wait for the one that migrates. */
+const MIGRATION_PATIENCE_MS = 60_000
+
+/** Checks the server and brings the schema up to date. Throws StoreUnavailableError with what to do about it. */
+export async function prepareDatabase(address: Address, patience: Patience): Promise<void> {
+  const client = await connect(address, { ...patience, lockMs: MIGRATION_PATIENCE_MS, statementMs: MIGRATION_PATIENCE_MS })
+  try {
+    await assertFit(client, address)
+    await migrate(client, address)
+  } catch (cause) {
+    if (cause instanceof StoreUnavailableError) throw cause
+    throw new StoreUnavailableError(
+      `The PostgreSQL database ${address.shown} cannot be prepared: ${messageOf(cause)}. Its user must be allowed to create the schema ${address.schema} and tables in it.`,
+      { cause },
+    )
+  } finally {
+    await client.end()
+  }
+}
+
+/** Opens one session. Throws StoreUnavailableError. */
+export async function connect(address: Address, patience: Patience): Promise<Client> {
+  const client = new pg.Client(sessionConfig(address, patience))
+  // A session that ends while nobody asks anything of it is found out by whoever asks next.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return client
+  } catch (cause) {
+    throw new StoreUnavailableError(
+      `The PostgreSQL database ${address.shown} cannot be reached: ${messageOf(cause)}. Check OBOL_DATABASE_URL, and that the server runs and takes connections from here.`,
+      { cause },
+    )
+  }
+}
+
+/** Opens a session that reads a schema which must be current. Throws StoreUnavailableError. */
+export async function connectToRead(address: Address, patience: Patience): Promise<Client> {
+  const client = await connect(address, patience)
+  const newest = migrationFiles().length
+  const version = await versionOf(client, address).catch(async (cause: unknown) => {
+    await client.end()
+    throw cause
+  })
+  if (version === newest) return client
+  await client.end()
+  throw new StoreUnavailableError(
+    version === null
+      ? `The database ${address.shown} has no Obol store in its schema ${address.schema}. Name the store with OBOL_DATABASE_URL, or start Obol once to make it.`
+      : `The store in ${address.shown} has schema ${version}, this Obol reads ${newest}. Start the server once to bring it up to date, or use the Obol that wrote it.`,
+  )
+}
+
+async function assertFit(client: Client, { shown }: Address): Promise<void> {
+  const settings = `select current_setting('server_version_num')::integer / 10000 as major, current_setting('server_version') as version,
+    current_setting('server_encoding') as encoding, current_setting('fsync') as fsync, current_setting('full_page_writes') as pages,
+    pg_is_in_recovery() as "isStandby"`
+  const { rows } = await client.query<{
+    major: number
+    version: string
+    encoding: string
+    fsync: string
+    pages: string
+    isStandby: boolean
+  }>(settings)
+  const [server] = rows
+  if (!server) throw new Error('the server does not say what it is')
+  const fault = (what: string): StoreUnavailableError => new StoreUnavailableError(`The PostgreSQL server of ${shown} ${what}`)
+  if (server.major < OLDEST_SERVER)
+    throw fault(`is version ${server.version}; Obol needs ${OLDEST_SERVER} or newer. Upgrade it, or name another one.`)
+  if (server.encoding !== 'UTF8')
+    throw fault(`keeps this database in ${server.encoding}; Obol needs UTF8. Create the database with encoding 'UTF8'.`)
+  if (server.isStandby) throw fault('is a standby, which cannot be written. Name the primary in OBOL_DATABASE_URL.')
+  if (server.fsync !== 'on' || server.pages !== 'on')
+    throw fault('runs with fsync or full_page_writes off, so it could lose charges that were answered. Turn both on.')
+}
+
+function migrationFiles(): readonly string[] {
+  return readdirSync(MIGRATIONS)
+    .filter((name) => /^\d{4}-[a-z0-9-]+\.sql$/.test(name))
+    .sort()
+}
+
+/** The schema's version; null: it is not there, or empty. Throws StoreUnavailableError when it is another program's. */
+async function versionOf(client: Client, { schema, shown }: Address): Promise<number | null> {
+  const { rows } = await client.query<{ tables: number; own: number }>(
+    `select count(*)::integer as tables, count(*) filter (where c.relname = 'schema_version')::integer as own
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind in ('r', 'p')`,
+    [schema],
+  )
+  if ((rows[0]?.own ?? 0) === 0) {
+    if ((rows[0]?.tables ?? 0) === 0) return null
+    throw new StoreUnavailableError(
+      `The schema ${schema} of ${shown} belongs to another program. Name one of its own in OBOL_DATABASE_URL, with ?schema=…`,
+    )
+  }
+  const found = await client.query<{ version: number }>('select version from schema_version')
+  return found.rows[0]?.version ?? null
+}
+
+/** Applies the numbered files that the schema has not seen, each in its own transaction, while no other node does. */
+async function migrate(client: Client, address: Address): Promise<void> {
+  const { schema, shown } = address
+  await client.query('select pg_advisory_lock($1, hashtext($2))', [MIGRATION_LOCK, schema])
+  const files = migrationFiles()
+  const version = await versionOf(client, address)
+  if (version !== null && version > files.length)
+    throw new StoreUnavailableError(
+      `The store in ${shown} was written by a newer Obol (schema ${version}, this one knows ${files.length}). Start that version, or restore a backup.`,
+    )
+  if (version === null) {
+    await client.query(
+      `begin; create schema if not exists ${schema}; create table schema_version (single boolean primary key default true check (single), version integer not null); insert into schema_version (version) values (0); commit`,
+    )
+  }
+  for (const [index, name] of files.entries()) {
+    if (index < (version ?? 0)) continue
+    await client.query(`begin;\n${readFileSync(join(MIGRATIONS, name), 'utf8')}\n;update schema_version set version = ${index + 1}; commit`)
+  }
+}

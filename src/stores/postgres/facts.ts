@@ -1,0 +1,203 @@
+/** What decisions ask about past records: read for a whole batch before it is decided, while its accounts are locked. */
+
+import type { AccountState } from '../../core/account.ts'
+import type { Command } from '../../core/command.ts'
+import { micro } from '../../core/credits.ts'
+import type { ClosedGrant, EndedHold, Facts } from '../../core/decisions/facts.ts'
+import { DEBT, drawsOf, isCharge, type JournalRecord } from '../../core/record.ts'
+import { decodeRecord } from '../../core/record-codec.ts'
+import type { AccountRow, GrantRow, HoldRow, KeyRow, Transaction } from '../store.ts'
+import { type Entry, readProfiles } from './accounts.ts'
+import { type Address, addresses, readRows } from './journal.ts'
+import { decodeKey } from './profiles.ts'
+import type { Runner, Statement } from './session.ts'
+
+const GRANTS: Statement = {
+  name: 'grants at',
+  text: `select g.account, g.seq, g.status from unnest($1::smallint[], $2::bigint[], $3::bigint[]) t(bucket, account, seq)
+         join grants g on g.bucket = t.bucket and g.account = t.account and g.seq = t.seq`,
+}
+const HOLDS: Statement = {
+  name: 'holds at',
+  text: `select h.account, h.seq, h.status, h.held::text, h.late_charge as "lateCharge"
+         from unnest($1::smallint[], $2::bigint[], $3::bigint[]) t(bucket, account, seq)
+         join holds h on h.bucket = t.bucket and h.account = t.account and h.seq = t.seq`,
+}
+const REFUNDS: Statement = {
+  name: 'refunds at',
+  text: `select r.account, r.charge as seq, r.refunded::text from unnest($1::smallint[], $2::bigint[], $3::bigint[]) t(bucket, account, seq)
+         join refunds r on r.bucket = t.bucket and r.account = t.account and r.charge = t.seq`,
+}
+const KEYS: Statement = {
+  name: 'keys at',
+  text: `select k.account, k.seq, k.hint, k.terms, k.created_at_ms as "createdAtMs", k.revoked_at_ms as "revokedAtMs",
+           k.previous_until_ms as "previousUntilMs", k.last_used_at_ms as "lastUsedAtMs"
+         from unnest($1::smallint[], $2::bigint[], $3::bigint[]) t(bucket, account, seq)
+         join api_keys k on k.bucket = t.bucket and k.account = t.account and k.seq = t.seq`,
+}
+
+/** What the commands of a batch may ask about, besides their accounts' states. */
+interface Wanted {
+  readonly charges: Address[]
+  readonly grants: Address[]
+  readonly holds: Address[]
+  readonly keys: Address[]
+  readonly profiles: Set<number>
+}
+
+/** What was read. */
+interface Found {
+  readonly records: ReadonlyMap<string, JournalRecord>
+  readonly grants: ReadonlyMap<string, GrantRow['status']>
+  readonly holds: ReadonlyMap<string, { readonly status: HoldRow['status']; readonly held: string; readonly lateCharge: number | null }>
+  readonly refunds: ReadonlyMap<string, string>
+  readonly keys: ReadonlyMap<string, KeyRow>
+  readonly profiles: ReadonlyMap<number, AccountRow>
+}
+
+const nameOf = ({ account, seq }: Address): string => `${account}:${seq}`
+
+function wantedBy(transactions: readonly Transaction[], entries: ReadonlyMap<number, Entry>): Wanted {
+  const wanted: Wanted = { charges: [], grants: [], holds: [], keys: [], profiles: new Set() }
+  for (const { account, command } of transactions) {
+    const state = entries.get(account)?.state
+    if (state && 'kind' in command) want(wanted, state, command)
+  }
+  return wanted
+}
+
+function want(wanted: Wanted, state: AccountState, command: Command): void {
+  const account = state.number
+  switch (command.kind) {
+    case 'refund':
+      wanted.charges.push({ account, seq: command.charge })
+      break
+    case 'void_grant':
+      if (!isOpen(state, command.grant)) wanted.grants.push({ account, seq: command.grant })
+      break
+    case 'update_account':
+      wanted.profiles.add(account)
+      break
+    case 'update_key':
+    case 'rotate_key':
+    case 'revoke_key':
+      wanted.keys.push({ account, seq: command.key })
+      break
+    default:
+      if ('hold' in command && !state.holds.some(({ seq }) => seq === command.hold)) wanted.holds.push({ account, seq: command.hold })
+  }
+}
+
+function isOpen(state: AccountState, grant: number): boolean {
+  return state.pools.some(({ grants }) => grants.some(({ seq }) => seq === grant))
+}
+
+/** Reads what the commands may ask about; nothing at all for most batches. */
+export async function readFacts(
+  run: Runner,
+  transactions: readonly Transaction[],
+  entries: ReadonlyMap<number, Entry>,
+): Promise<BatchFacts> {
+  const wanted = wantedBy(transactions, entries)
+  const [records, refunds, holds, keys, profiles] = await Promise.all([
+    readRecords(run, [...wanted.charges, ...wanted.holds, ...wanted.grants]),
+    at<{ refunded: string } & Address>(run, REFUNDS, wanted.charges),
+    at<{ status: HoldRow['status']; held: string; lateCharge: number | null } & Address>(run, HOLDS, wanted.holds),
+    at<Parameters<typeof decodeKey>[0]>(run, KEYS, wanted.keys),
+    wanted.profiles.size > 0 ? readProfiles(run, wanted.profiles) : new Map<number, AccountRow>(),
+  ])
+  const drawn = wanted.charges.flatMap((charge) => grantsOf(records.get(nameOf(charge)), charge.account))
+  const grantsWanted = [...wanted.grants, ...drawn]
+  const [grants, more] = await Promise.all([
+    at<{ status: GrantRow['status'] } & Address>(run, GRANTS, grantsWanted),
+    readRecords(run, drawn),
+  ])
+  return new BatchFacts({
+    records: new Map([...records, ...more]),
+    refunds: new Map([...refunds].map(([name, { refunded }]) => [name, refunded])),
+    grants: new Map([...grants].map(([name, { status }]) => [name, status])),
+    holds,
+    keys: new Map([...keys].map(([name, row]) => [name, decodeKey(row)])),
+    profiles,
+  })
+}
+
+async function readRecords(run: Runner, wanted: readonly Address[]): Promise<ReadonlyMap<string, JournalRecord>> {
+  const rows = await readRows(run, wanted)
+  return new Map([...rows].map(([name, row]) => [name, decodeRecord(row)]))
+}
+
+async function at<Row extends Address>(run: Runner, statement: Statement, wanted: readonly Address[]): Promise<ReadonlyMap<string, Row>> {
+  if (wanted.length === 0) return new Map()
+  const rows = await run<Row>(statement, addresses(wanted))
+  return new Map(rows.map((row) => [nameOf(row), row]))
+}
+
+/** Where the grants are that a charge drew on. */
+function grantsOf(record: JournalRecord | undefined, account: number): readonly Address[] {
+  if (!record || !isCharge(record)) return []
+  const grants = new Set(drawsOf(record).map(({ grant }) => grant))
+  grants.delete(DEBT)
+  return [...grants].map((seq) => ({ account, seq }))
+}
+
+/** Facts about the accounts of one batch. */
+export class BatchFacts {
+  readonly #found: Found
+
+  constructor(found: Found) {
+    this.#found = found
+  }
+
+  /** Facts about one account; each asks first that the batch has not changed it. */
+  of(account: number, assertUntouched: () => void): Facts {
+    const untouched = <Value>(read: () => Value): Value => {
+      assertUntouched()
+      return read()
+    }
+    return {
+      charge: (seq) => untouched(() => this.#charge(account, seq)),
+      endedHold: (seq) => untouched(() => this.#endedHold(account, seq)),
+      closedGrant: (seq) => untouched(() => this.#closedGrant({ account, seq })),
+      key: (seq) => untouched(() => this.#key(account, seq)),
+      profile: () => untouched(() => this.#profile(account)),
+    }
+  }
+
+  #charge(account: number, seq: number): ReturnType<Facts['charge']> {
+    const record = this.#found.records.get(nameOf({ account, seq }))
+    if (!record || !isCharge(record)) return null
+    const refunded = micro(BigInt(this.#found.refunds.get(nameOf({ account, seq })) ?? 0))
+    return { record, refunded, closedGrants: grantsOf(record, account).flatMap((grant) => this.#closedGrant(grant) ?? []) }
+  }
+
+  #closedGrant(address: Address): ClosedGrant | null {
+    const status = this.#found.grants.get(nameOf(address))
+    if (status === undefined || status === 'open') return null
+    const record = this.#found.records.get(nameOf(address))
+    const grant = record?.kind === 'grant' || record?.kind === 'refund' ? record.grant : null
+    if (!grant) throw new Error(`grant ${address.seq} of account ${address.account} has no record`)
+    const { source, priority, effectiveAtMs, expiresAtMs, paid } = grant
+    return { seq: address.seq, source, priority, effectiveAtMs, expiresAtMs, paid, status }
+  }
+
+  #endedHold(account: number, seq: number): EndedHold | null {
+    const row = this.#found.holds.get(nameOf({ account, seq }))
+    if (!row || row.status === 'live') return null
+    const record = this.#found.records.get(nameOf({ account, seq }))
+    const policy = record?.kind === 'hold' ? record.policy : null
+    return { status: row.status, credits: micro(BigInt(row.held)), isLateCaptured: row.lateCharge !== null, policy }
+  }
+
+  #key(account: number, seq: number): ReturnType<Facts['key']> {
+    const row = this.#found.keys.get(nameOf({ account, seq }))
+    return row ? { terms: row.terms, isRevoked: row.revokedAtMs !== null } : null
+  }
+
+  #profile(account: number): ReturnType<Facts['profile']> {
+    const row = this.#found.profiles.get(account)
+    if (!row) throw new Error(`account ${account} has no profile`)
+    const { name, externalId, metadata, capturePolicy, status } = row
+    return { name, externalId, metadata, capturePolicy, status }
+  }
+}

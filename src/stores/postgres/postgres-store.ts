@@ -1,0 +1,212 @@
+/** The store on PostgreSQL: one schema, any number of processes on it. */
+
+import { randomBytes } from 'node:crypto'
+import type { Refusal } from '../../core/refusals.ts'
+import { MAX_BATCH, type Outcome } from '../batch.ts'
+import { CommandQueue, type Settlement } from '../queue.ts'
+import type { Applied, Store, Transaction } from '../store.ts'
+import { OverloadedError } from '../store.ts'
+import { dueAccounts, listAccounts, ownersOf, readProfiles } from './accounts.ts'
+import { type Address, DEFAULT_PATIENCE, type Patience, readAddress } from './address.ts'
+import { auditInThread } from './audit.ts'
+import { bucketOf } from './buckets.ts'
+import { prepareDatabase } from './database.ts'
+import { Feed } from './feed.ts'
+import { Lane } from './ledger.ts'
+import { publishPriceBook, readPriceBooks, readSetting, saveSetting, settingMadeOnce } from './price-books.ts'
+import { KeyReader } from './profiles.ts'
+import { HistoryReader } from './reads.ts'
+import { Readers, Session } from './session.ts'
+import { StateCache } from './state-cache.ts'
+import { StateReads } from './state-reads.ts'
+import { Ticks } from './ticks.ts'
+
+/** How a PostgreSQL store is opened. */
+export interface PostgresOptions {
+  /** `postgres://…`, with `?schema=…` unless the schema is `obol`. */
+  readonly url: string
+  /** Accounts whose states are remembered, at most. */
+  readonly maxCachedAccounts?: number
+  /** Batches that this process commits beside each other, each of its own accounts. */
+  readonly lanes?: number
+  readonly patience?: Partial<Patience>
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number
+}
+
+/** Commands that may wait for a commit; more are turned away before anything is done. */
+const MAX_WAITING = 20_000
+const DEFAULT_CACHED_ACCOUNTS = 100_000
+const SELECT_1 = { name: 'ping', text: 'select 1' }
+
+/** Opens a store, bringing its schema up to date. Rejects with StoreUnavailableError and what to do about it. */
+export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
+  const address = readAddress(options.url)
+  const patience = { ...DEFAULT_PATIENCE, ...options.patience }
+  await prepareDatabase(address, patience)
+  const readers = new Readers(address, patience)
+  try {
+    const feed = new Feed(readers)
+    const { highMs, tick } = await feed.head()
+    const secret = await settingMadeOnce(readers.run, 'secret', randomBytes(32).toString('base64url'))
+    const clock = steady(options.clock ?? Date.now, highMs)
+    const cache = new StateCache(options.maxCachedAccounts ?? DEFAULT_CACHED_ACCOUNTS)
+    const ticks = new Ticks(tick)
+    const lanes = Array.from(
+      { length: options.lanes ?? 1 },
+      () => new QueuedLane({ address, patience, lane: (session) => new Lane({ session, cache, ticks, clock }) }),
+    )
+    return makeStore({ options, readers, feed, secret, clock, commands: new Commands(lanes) })
+  } catch (cause) {
+    await readers.close()
+    throw cause
+  }
+}
+
+/** A lane with the commands that wait for it and the session that it writes on. */
+class QueuedLane {
+  readonly queue: CommandQueue<Transaction, Applied | Refusal>
+  readonly #session: Session
+  #running: Promise<void> | null = null
+
+  constructor({
+    address,
+    patience,
+    lane,
+  }: { readonly address: Address; readonly patience: Patience; readonly lane: (session: Session) => Lane }) {
+    this.#session = new Session(address, patience)
+    const ledger = lane(this.#session)
+    this.queue = new CommandQueue({ maxWaiting: MAX_WAITING, maxBatch: MAX_BATCH }, (batch, settlement) => {
+      const answers = new Answers(settlement)
+      this.#running = ledger.run(batch, (index, outcome) => answers.add(index, outcome))
+      return this.#running.then(() => () => answers.tell())
+    })
+  }
+
+  /** Finishes what was accepted, and lets go of the session. */
+  async close(): Promise<void> {
+    await this.#running
+    while (this.queue.length > 0) {
+      await new Promise((resolve) => setImmediate(resolve))
+      await this.#running
+    }
+    await this.#session.close()
+  }
+}
+
+/** Answers that are told once the next batch is on its way, or in the next turn if this one is not done by then. */
+class Answers {
+  readonly #settlement: Settlement<Applied | Refusal>
+  #waiting: (readonly [index: number, outcome: Outcome])[] = []
+
+  constructor(settlement: Settlement<Applied | Refusal>) {
+    this.#settlement = settlement
+  }
+
+  add(index: number, outcome: Outcome): void {
+    if (this.#waiting.length === 0) setImmediate(() => this.tell())
+    this.#waiting.push([index, outcome])
+  }
+
+  tell(): void {
+    const { resolve, reject } = this.#settlement
+    for (const [index, outcome] of this.#waiting)
+      if ('fault' in outcome) reject(index, outcome.fault)
+      else resolve(index, outcome)
+    this.#waiting = []
+  }
+}
+
+/** Commands on their way to the lane of their account. */
+class Commands {
+  readonly #lanes: readonly QueuedLane[]
+  #isClosed = false
+
+  constructor(lanes: readonly QueuedLane[]) {
+    this.#lanes = lanes
+  }
+
+  #laneOf(account: number): QueuedLane {
+    const lane = this.#lanes[bucketOf(account) % this.#lanes.length]
+    if (!lane) throw new Error('a store has a lane at least')
+    return lane
+  }
+
+  push(transaction: Transaction): Promise<Applied | Refusal> {
+    return this.#isClosed ? Promise.reject(new Error('the store is closed')) : this.#laneOf(transaction.account).queue.push(transaction)
+  }
+
+  pushAll(transactions: readonly Transaction[]): Promise<readonly (Applied | Refusal)[]> {
+    if (this.#isClosed) return Promise.reject(new Error('the store is closed'))
+    const wanted = Map.groupBy(transactions, ({ account }) => this.#laneOf(account))
+    for (const [{ queue }, some] of wanted)
+      if (!queue.hasRoomFor(some.length)) return Promise.reject(new OverloadedError(`${queue.length} commands wait already`))
+    return Promise.all(transactions.map((transaction) => this.push(transaction)))
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await Promise.all(this.#lanes.map((lane) => lane.close()))
+  }
+}
+
+interface StoreParts {
+  readonly options: PostgresOptions
+  readonly readers: Readers
+  readonly feed: Feed
+  readonly secret: string
+  readonly clock: () => number
+  readonly commands: Commands
+}
+
+function makeStore({ options, readers, feed, secret, clock, commands }: StoreParts): Store {
+  const { run } = readers
+  const history = new HistoryReader(readers)
+  const keys = new KeyReader(run)
+  const states = new StateReads(run)
+  return {
+    secret,
+    transact: (transaction) => commands.push(transaction),
+    transactAll: (transactions) => commands.pushAll(transactions),
+    state: (account) => states.read(account),
+    account: async (account) => (await readProfiles(run, [account])).get(account),
+    accountByExternalId: async (externalId) => (await ownersOf(run, [externalId])).get(externalId),
+    accounts: (page) => listAccounts(run, page),
+    keyBySecret: (hash) => keys.bySecret(hash),
+    key: (account, seq) => keys.at(account, seq),
+    keys: (account, page) => keys.list(account, page),
+    touchKeys: (uses) => keys.touch(uses),
+    record: (account, seq) => history.record(account, seq),
+    records: (account, query) => history.records(account, query),
+    grant: (account, seq) => history.grant(account, seq),
+    grants: (account, page) => history.grants(account, page),
+    hold: (account, seq) => history.hold(account, seq),
+    holds: (account, page) => history.holds(account, page),
+    refunds: (account, charges) => history.refunds(account, charges),
+    usage: (account, range) => history.usage(account, range),
+    priceBooks: () => readPriceBooks(run),
+    publishPrices: (book) => publishPriceBook(readers, book, clock),
+    feed: (after, limit) => feed.page(after, limit),
+    positionAt: (atMs) => feed.positionAt(atMs),
+    dueAccounts: (nowMs, limit) => dueAccounts(run, nowMs, limit),
+    audit: () => auditInThread(options.url),
+    setting: (name) => readSetting(run, name),
+    saveSetting: (name, value) => saveSetting(run, name, value),
+    ping: async () => {
+      await run(SELECT_1, [])
+    },
+    close: async () => {
+      await commands.close()
+      await readers.close()
+    },
+  }
+}
+
+/** A clock that never goes back, nor before the feed's last record. */
+function steady(clock: () => number, lastMs: number): () => number {
+  let last = lastMs
+  return () => {
+    last = Math.max(last, clock())
+    return last
+  }
+}

@@ -1,0 +1,89 @@
+/** Published price books and the server's own settings, shared by all nodes: few, small, and written at once. */
+
+import { type Refusal, refuse } from '../../core/refusals.ts'
+import type { NewPriceBook, PriceBookRow } from '../store.ts'
+import type { Readers, Runner, Statement } from './session.ts'
+
+interface RawBook {
+  readonly version: number
+  readonly effectiveAtMs: number
+  readonly publishedAtMs: number
+  readonly prices: string
+  readonly fingerprint: string | null
+}
+
+const COLUMNS = 'version, effective_at_ms as "effectiveAtMs", published_at_ms as "publishedAtMs", prices, fingerprint'
+const ALL: Statement = { name: 'price books', text: `select ${COLUMNS} from price_books order by version` }
+const BY_KEY: Statement = { name: 'price book by key', text: `select ${COLUMNS} from price_books where key_hash = $1` }
+/** Publishing is rare: whoever publishes keeps others out until it is committed. */
+const LOCK: Statement = { name: 'lock price books', text: 'lock table price_books in share row exclusive mode' }
+const INSERT: Statement = {
+  name: 'publish price book',
+  text: `insert into price_books (version, effective_at_ms, published_at_ms, prices, key_hash, fingerprint)
+         values ((select coalesce(max(version), 0) + 1 from price_books), $1, $2, $3, $4, $5) returning ${COLUMNS}`,
+}
+
+/** A book as it was published, now or when its key was first used. */
+export interface Published {
+  readonly book: PriceBookRow
+  readonly isReplay: boolean
+}
+
+/** All price books, oldest first. */
+export async function readPriceBooks(run: Runner): Promise<readonly PriceBookRow[]> {
+  return (await run<RawBook & { [name: string]: unknown }>(ALL, [])).map(decodeBook)
+}
+
+/** Publishes a price book. Refuses idempotency_key_reused, and effective_at_passed. */
+export function publishPriceBook(readers: Readers, book: NewPriceBook, clock: () => number): Promise<Published | Refusal> {
+  return readers.inTransaction((run) => publish(run, book, clock))
+}
+
+async function publish(
+  run: Runner,
+  { effectiveAtMs, prices, idempotency }: NewPriceBook,
+  clock: () => number,
+): Promise<Published | Refusal> {
+  const keyHash = idempotency?.keyHashes[0] ?? null
+  await run(LOCK, [])
+  const nowMs = clock()
+  const [known] = keyHash === null ? [] : await run<RawBook & { [name: string]: unknown }>(BY_KEY, [keyHash])
+  if (known) {
+    if (known.fingerprint === idempotency?.fingerprint) return { book: decodeBook(known), isReplay: true }
+    return refuse('idempotency_key_reused', 'This idempotency key was used with another price book. Use a new key for a new book.')
+  }
+  if (effectiveAtMs !== null && effectiveAtMs < nowMs)
+    return refuse('effective_at_passed', 'A price book cannot take effect in the past: charges that were made keep their prices.')
+  const values = [effectiveAtMs ?? nowMs, nowMs, JSON.stringify(prices), keyHash, idempotency?.fingerprint ?? null]
+  const [row] = await run<RawBook & { [name: string]: unknown }>(INSERT, values)
+  if (!row) throw new Error('the price book was not inserted')
+  return { book: decodeBook(row), isReplay: false }
+}
+
+function decodeBook({ version, effectiveAtMs, publishedAtMs, prices }: RawBook): PriceBookRow {
+  return { version, effectiveAtMs, publishedAtMs, prices: JSON.parse(prices) as PriceBookRow['prices'] }
+}
+
+const SETTING: Statement = { name: 'setting', text: 'select value from settings where name = $1' }
+const SAVE: Statement = {
+  name: 'save setting',
+  text: 'insert into settings (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value',
+}
+const KEEP: Statement = { name: 'keep setting', text: 'insert into settings (name, value) values ($1, $2) on conflict (name) do nothing' }
+
+/** A value kept for the server. */
+export async function readSetting(run: Runner, name: string): Promise<string | undefined> {
+  const [row] = await run<{ value: string }>(SETTING, [name])
+  return row?.value
+}
+
+/** Keeps a value for the server. */
+export async function saveSetting(run: Runner, name: string, value: string): Promise<void> {
+  await run(SAVE, [name, value])
+}
+
+/** The value of a setting that is made once: of nodes that start together, one makes it for all. */
+export async function settingMadeOnce(run: Runner, name: string, made: string): Promise<string> {
+  await run(KEEP, [name, made])
+  return (await readSetting(run, name)) ?? made
+}
