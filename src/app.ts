@@ -6,11 +6,12 @@ import { KeyRing } from './auth/key-ring.ts'
 import { RateLimiter } from './auth/rate-limiter.ts'
 import { hashSecret, makeSecret, OPERATOR_PREFIX } from './auth/secrets.ts'
 import { type Background, startBackground } from './background.ts'
-import type { Config } from './config.ts'
+import { type Config, sqliteFile } from './config.ts'
 import { buildServer } from './http/server.ts'
 import { redaction } from './logging.ts'
 import { PriceList } from './operations/price-list.ts'
 import type { Services } from './operations/services.ts'
+import { openPostgresStore } from './stores/postgres/postgres-store.ts'
 import { openSqliteStore } from './stores/sqlite/sqlite-store.ts'
 import type { Store } from './stores/store.ts'
 
@@ -34,11 +35,15 @@ export interface ObolOptions {
   readonly extend?: (http: FastifyInstance) => void
 }
 
+/** How long a key that another server may have changed is believed. */
+const SHARED_KEY_MS = 1_000
+
 /** Builds and starts everything. Throws StoreUnavailableError when the store cannot be opened. */
 export async function startObol(config: Config, options: ObolOptions = {}): Promise<Obol> {
   const clock = options.clock ?? Date.now
   const log = options.log ?? pino({ level: config.OBOL_LOG_LEVEL, ...redaction() })
   const store = await openStore(config, { clock, log })
+  const isShared = sqliteFile(config.OBOL_DATABASE_URL) === null
   const prices = new PriceList(store)
   await prices.load()
   const operatorKeyHash = await hashOfOperatorKey(config, store, options.onOperatorKey)
@@ -47,7 +52,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     refundGrantDays: config.OBOL_REFUND_GRANT_DAYS,
     topUpUrl: config.OBOL_TOP_UP_URL,
   }
-  const services: Services = { store, prices, policy, clock, keyRing: new KeyRing(store, clock) }
+  const services: Services = { store, prices, policy, clock, keyRing: new KeyRing(store, clock, isShared ? SHARED_KEY_MS : undefined) }
   const http = await buildServer({
     services,
     limiter: new RateLimiter(clock),
@@ -59,7 +64,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     logRequests: config.OBOL_LOG_REQUESTS,
   })
   options.extend?.(http)
-  const background = startBackground(services, log)
+  const background = startBackground(services, { log, isShared })
   const close = closer({ http, background, store })
   try {
     const address = await http.listen({ host: config.OBOL_HOST, port: config.OBOL_PORT })
@@ -71,9 +76,11 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
 }
 
 async function openStore(config: Config, { clock, log }: { readonly clock: () => number; readonly log: Logger }): Promise<Store> {
-  const file = config.OBOL_DATABASE_URL.slice('sqlite:'.length)
+  const { OBOL_DATABASE_URL: url, OBOL_ACCOUNT_CACHE: maxCachedAccounts } = config
+  const file = sqliteFile(url)
+  if (file === null) return openPostgresStore({ url, maxCachedAccounts, clock })
   const onFault = (fault: unknown): void => log.error({ err: fault }, 'writing back failed; it is tried again')
-  return openSqliteStore({ file, clock, maxCachedAccounts: config.OBOL_ACCOUNT_CACHE, onFault })
+  return openSqliteStore({ file, clock, maxCachedAccounts, onFault })
 }
 
 const OPERATOR_KEY_HASH = 'operator_key_hash'

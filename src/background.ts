@@ -12,9 +12,18 @@ export interface Background {
 /** Accounts booked in one turn. */
 const DUE_AT_ONCE = 500
 
-const TASKS: readonly { readonly name: string; readonly everyMs: number; readonly run: (services: Services) => Promise<void> }[] = [
+interface Task {
+  readonly name: string
+  readonly everyMs: number
+  readonly run: (services: Services) => Promise<void>
+  /** Only where other servers work on the same store. */
+  readonly isForShared?: true
+}
+
+const TASKS: readonly Task[] = [
   { name: 'book what is due', everyMs: 1_000, run: bookDue },
   { name: 'note when keys were used', everyMs: 60_000, run: ({ keyRing }) => keyRing.saveUses() },
+  { name: 'read prices that other servers published', everyMs: 1_000, run: ({ prices }) => prices.refresh(), isForShared: true },
 ]
 
 /** Expired grants and holds, and debts that a grant has come to pay: booked account by account. */
@@ -28,8 +37,8 @@ export async function bookDue({ store, clock }: Pick<Services, 'store' | 'clock'
 }
 
 /** Starts the tasks. One that fails is logged and runs again at its next turn. */
-export function startBackground(services: Services, log: Logger): Background {
-  const stops = TASKS.map(({ name, everyMs, run }) => {
+export function startBackground(services: Services, { log, isShared }: { readonly log: Logger; readonly isShared: boolean }): Background {
+  const stops = TASKS.filter(({ isForShared }) => isShared || !isForShared).map(({ name, everyMs, run }) => {
     let running: Promise<void> | null = null
     const turn = (): void => {
       running ??= run(services)

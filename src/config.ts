@@ -57,10 +57,11 @@ export const SETTINGS = {
     form: 'a port from 0 to 65535',
   },
   OBOL_DATABASE_URL: {
-    meaning: 'Where the store is: `sqlite:` and the path of its file.',
+    meaning: 'Where the store is: `sqlite:` and the path of its file, or the address of a PostgreSQL database (15 or newer).',
     fallback: 'sqlite:./data/obol.db',
-    parse: (value: string) => (/^sqlite:(?!\/\/).+/.test(value) ? value : undefined),
-    form: '`sqlite:` and a path, such as sqlite:./data/obol.db',
+    isSecret: true,
+    parse: (value: string) => (/^(sqlite:(?!\/\/)|postgres(ql)?:\/\/).+/.test(value) ? value : undefined),
+    form: '`sqlite:` and a path, such as sqlite:./data/obol.db, or an address such as postgres://user:password@host:5432/database',
   },
   OBOL_OPERATOR_KEY: {
     meaning: `The operator's key: any secret of ${MIN_OPERATOR_KEY} characters or more. Without it one is made and printed once, when the store is made.`,
@@ -184,4 +185,9 @@ function readText(environment: Environment, name: string, faults: string[]): str
     faults.push(`${name}_FILE cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`)
     return null
   }
+}
+
+/** The path of a SQLite store's file; null: the store is a PostgreSQL database. */
+export function sqliteFile(databaseUrl: string): string | null {
+  return databaseUrl.startsWith('sqlite:') ? databaseUrl.slice('sqlite:'.length) : null
 }

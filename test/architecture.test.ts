@@ -149,15 +149,19 @@ test('the core imports nothing outside itself, not even Node', () => {
   assert.deepEqual(outside, [])
 })
 
-test('Fastify is known to HTTP alone, and SQLite to its store alone', () => {
+test('Fastify is known to HTTP alone, and each database to its store alone', () => {
   const users = (name: string): readonly string[] => EDGES.filter(({ to }) => to === name).map(({ from }) => from)
-  assert.ok(users('fastify').length > 5 && users('node:sqlite').length > 5)
+  assert.ok(users('fastify').length > 5 && users('node:sqlite').length > 5 && users('pg').length > 1)
   assert.deepEqual(
     users('fastify').filter((from) => from !== 'app' && !covers('http', from)),
     [],
   )
   assert.deepEqual(
     users('node:sqlite').filter((from) => !covers('stores/sqlite', from)),
+    [],
+  )
+  assert.deepEqual(
+    users('pg').filter((from) => !covers('stores/postgres', from)),
     [],
   )
 })

@@ -92,11 +92,11 @@ test('every setting is on its page, with its default, and no other is', () => {
     assert.equal(rows[index]?.[2], fallback === null ? 'none' : `\`${fallback}\``)
 })
 
-test('the operator key is the only setting that is shown as a secret', () => {
+test('the settings that are or may hold secrets are marked, and no other', () => {
   const marked = rowsOf(textOf('docs/reference/settings.md')).filter(([name]) => name?.includes('\\*'))
   assert.deepEqual(
     marked.map(([name]) => name),
-    ['`OBOL_OPERATOR_KEY` \\*'],
+    ['`OBOL_DATABASE_URL` \\*', '`OBOL_OPERATOR_KEY` \\*'],
   )
 })
 

@@ -18,30 +18,44 @@ export interface ShownKey {
   readonly fault: KeyFault | null
 }
 
+/** A key in memory, and when it was read. */
+interface KeptKey {
+  readonly key: FoundKey
+  readonly readAtMs: number
+}
+
 /** Finds keys, and forgets them when they change. */
 export class KeyRing {
   readonly #store: Store
   readonly #clock: () => number
-  readonly #byHash = new Map<string, FoundKey>()
+  readonly #maxAgeMs: number
+  readonly #byHash = new Map<string, KeptKey>()
   readonly #hashes = new Map<string, Set<string>>()
   readonly #uses = new Map<string, { account: number; seq: number; atMs: number }>()
 
-  constructor(store: Store, clock: () => number) {
+  /** Keys are read again when they are older than `maxAgeMs`: by default never, for a store that only this server changes. */
+  constructor(store: Store, clock: () => number, maxAgeMs = Number.POSITIVE_INFINITY) {
     this.#store = store
     this.#clock = clock
+    this.#maxAgeMs = maxAgeMs
   }
 
   /** The key of a secret's hash, if it may be used now and is in memory: the way nearly every request takes. */
   findKept(hash: string): KeyRow | undefined {
-    const key = this.#byHash.get(hash)
+    const key = this.#fresh(hash)
     return key !== undefined && this.#faultOf(key) === null ? this.#use(key) : undefined
+  }
+
+  #fresh(hash: string): FoundKey | undefined {
+    const kept = this.#byHash.get(hash)
+    return kept !== undefined && this.#clock() - kept.readAtMs < this.#maxAgeMs ? kept.key : undefined
   }
 
   /** The key of a secret; undefined: no key of this server has it. */
   async find(secret: string): Promise<ShownKey | undefined> {
     if (!isWellFormed(secret)) return undefined
     const hash = hashSecret(secret)
-    const key = this.#byHash.get(hash) ?? (await this.#load(hash))
+    const key = this.#fresh(hash) ?? (await this.#load(hash))
     if (!key) return undefined
     const fault = this.#faultOf(key)
     return { key: fault === null ? this.#use(key) : key, fault }
@@ -51,7 +65,7 @@ export class KeyRing {
     const key = await this.#store.keyBySecret(hash)
     if (!key) return undefined
     if (this.#byHash.size >= MAX_KEPT_KEYS) this.clear()
-    this.#byHash.set(hash, key)
+    this.#byHash.set(hash, { key, readAtMs: this.#clock() })
     const name = nameOf(key)
     const hashes = this.#hashes.get(name)
     if (hashes) hashes.add(hash)

@@ -2,6 +2,7 @@
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { sqliteFile } from '../config.ts'
 import { CliError, EXIT } from './client.ts'
 import type { SampleAccount } from './samples.ts'
 
@@ -11,9 +12,12 @@ export interface DevSecrets {
   readonly accounts?: readonly SampleAccount[]
 }
 
+/** Where the secrets of a store are that is no file. */
+const DEFAULT_FILE = './data/obol.db'
+
 /** The file of the secrets, by the address of the store. */
 export function devSecretsFile(databaseUrl: string): string {
-  return join(dirname(databaseUrl.slice('sqlite:'.length)), 'dev-secrets.json')
+  return join(dirname(sqliteFile(databaseUrl) ?? DEFAULT_FILE), 'dev-secrets.json')
 }
 
 /** Reads the secrets; undefined: `obol dev` has not been run there. Throws CliError for a file that is something else. */

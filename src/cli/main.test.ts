@@ -304,7 +304,7 @@ const FAILURES: readonly {
     says: /^obol: OBOL_URL must be an http or https address, not "nonsense"\.$/,
   },
   { args: ['serve'], env: { OBOL_PORT: 'x' }, code: 78, says: /^obol: OBOL_PORT must be a port from 0 to 65535, not "x"\.$/ },
-  { args: ['verify'], env: { OBOL_DATABASE_URL: 'postgres://x' }, code: 78, says: /^obol: OBOL_DATABASE_URL must be `sqlite:` and a path/ },
+  { args: ['verify'], env: { OBOL_DATABASE_URL: 'mysql://x' }, code: 78, says: /^obol: OBOL_DATABASE_URL must be `sqlite:` and a path/ },
   {
     args: ['serve'],
     env: { OBOL_OPERATOR_KEY: 'short-secret' },

@@ -3,7 +3,7 @@
 import { type Obol, type ObolOptions, startObol } from '../app.ts'
 import { makeSecret, OPERATOR_PREFIX } from '../auth/secrets.ts'
 import type { Config, Environment } from '../config.ts'
-import { StoreUnavailableError } from '../stores/sqlite/database.ts'
+import { StoreUnavailableError } from '../stores/unavailable.ts'
 import { CliError, EXIT, makeClient } from './client.ts'
 import { type DevSecrets, devSecretsFile, readDevSecrets, saveDevSecrets } from './dev-secrets.ts'
 import { openSampleAccounts, publishSamplePrices } from './samples.ts'

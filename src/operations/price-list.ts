@@ -21,6 +21,14 @@ export class PriceList {
     this.#books = this.#rows.map(parseBook)
   }
 
+  /** Reads the books again if another server has published one. */
+  async refresh(): Promise<void> {
+    const rows = await this.#store.priceBooks()
+    if (rows.length === this.#rows.length) return
+    this.#books = rows.map(parseBook)
+    this.#rows = rows
+  }
+
   /** The book in force at a moment; undefined: none was published. */
   at(nowMs: number): PriceBook | undefined {
     return bookAt(this.#books, nowMs)
