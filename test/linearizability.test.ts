@@ -8,7 +8,8 @@ import { type TestContext, test } from 'node:test'
 import { MICRO } from '../src/core/credits.ts'
 import { type Answer, check, checkAnyOrder, checkSequence, type Operation } from './linearizability.ts'
 import { ask, readJournal, recordHistory, withReleases } from './running/history.ts'
-import { caller, OPERATOR_KEY } from './running/obol.ts'
+import { caller, OPERATOR_KEY, type TestObol } from './running/obol.ts'
+import { dropSchema, newSchema } from './running/postgres.ts'
 import { makeFolder, runObol, startServer } from './running/process.ts'
 import { Random } from './running/random.ts'
 import { attemptAt, WEIGHTS, Workload } from './running/workload.ts'
@@ -32,15 +33,28 @@ const HISTORIES = [
   },
 ] as const
 
-/** A server that runs as a process, on a store of its own. */
-async function startStore(t: TestContext) {
-  const file = `${makeFolder(t)}/obol.db`
-  const env = { OBOL_DATABASE_URL: `sqlite:${file}`, OBOL_OPERATOR_KEY: OPERATOR_KEY }
-  const server = await startServer(t, 'serve', { env })
-  return { call: caller(server.url), env, stop: server.stop }
+/** What the histories are of: servers that run as processes on one store, each client asking now one and now the other. */
+const SYSTEMS = [
+  { what: 'a real server', servers: 1, newStore: async (t: TestContext) => `sqlite:${makeFolder(t)}/obol.db` },
+  { what: 'two real servers on one PostgreSQL', servers: 2, newStore: postgresStore },
+] as const
+
+async function postgresStore(t: TestContext): Promise<string> {
+  const url = await newSchema()
+  t.after(() => dropSchema(url))
+  return url
 }
 
-type Running = Awaited<ReturnType<typeof startStore>>
+async function startSystem(t: TestContext, { servers, newStore }: (typeof SYSTEMS)[number]) {
+  const env = { OBOL_DATABASE_URL: await newStore(t), OBOL_OPERATOR_KEY: OPERATOR_KEY }
+  const running = await Promise.all(Array.from({ length: servers }, () => startServer(t, 'serve', { env })))
+  const calls = running.map(({ url }) => caller(url))
+  let count = 0
+  const call: TestObol['call'] = (...request) => (calls[count++ % servers] ?? assert.fail('no server'))(...request)
+  return { call, env, stop: () => Promise.all(running.map((server) => server.stop())) }
+}
+
+type Running = Awaited<ReturnType<typeof startSystem>>
 
 /** The history of a run; each account begins with a grant. */
 async function historyOf(
@@ -75,25 +89,26 @@ function isChange({ action, answer }: Operation): boolean {
   return answer.ok && action.do !== 'read'
 }
 
-test('what many clients of a real server are answered could have happened one after the other', async (t) => {
-  const running = await startStore(t)
-  const all: (readonly Operation[])[] = []
-  for (const plan of HISTORIES)
-    await t.test(plan.what, async () => {
-      const history = await historyOf(running, plan)
-      all.push(history)
-      for (const { name, checker } of CHECKERS) assert.deepEqual(check(history, checker), [], `${name}, seed ${plan.seed}`)
-      const overlaps = overlapsIn(history)
-      assert.ok(overlaps > history.length, `${overlaps} overlaps in ${history.length} operations`)
+for (const system of SYSTEMS)
+  test(`what many clients of ${system.what} are answered could have happened one after the other`, async (t) => {
+    const running = await startSystem(t, system)
+    const all: (readonly Operation[])[] = []
+    for (const plan of HISTORIES)
+      await t.test(plan.what, async () => {
+        const history = await historyOf(running, plan)
+        all.push(history)
+        for (const { name, checker } of CHECKERS) assert.deepEqual(check(history, checker), [], `${name}, seed ${plan.seed}`)
+        const overlaps = overlapsIn(history)
+        assert.ok(overlaps > history.length, `${overlaps} overlaps in ${history.length} operations`)
+      })
+    await t.test('with every kind of operation in it, done and refused', () => checkCoverage(all.flat()))
+    await t.test('and the store verifies', async () => {
+      for (const { code } of await running.stop()) assert.equal(code, 0)
+      const { code, stdout } = await runObol(['verify'], { env: running.env })
+      assert.equal(code, 0, stdout)
     })
-  await t.test('with every kind of operation in it, done and refused', () => checkCoverage(all.flat()))
-  await t.test('and the store verifies', async () => {
-    assert.equal((await running.stop()).code, 0)
-    const { code, stdout } = await runObol(['verify'], { env: running.env })
-    assert.equal(code, 0, stdout)
+    await t.test('and had any answer been another, a checker would have found out', () => checkMutations(all))
   })
-  await t.test('and had any answer been another, a checker would have found out', () => checkMutations(all))
-})
 
 /** How often an operation began while another one on its account was under way. */
 function overlapsIn(history: readonly Operation[]): number {
