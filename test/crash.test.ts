@@ -8,11 +8,14 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MICRO } from '../src/core/credits.ts'
+import { auditDatabase } from '../src/stores/postgres/audit.ts'
+import { auditFile } from '../src/stores/sqlite/audit.ts'
+import type { AuditReport } from '../src/stores/store.ts'
 import { checkAnyOrder, checkSequence } from './linearizability.ts'
 import { CrashClients, type Settled } from './running/crash-clients.ts'
 import { type JournalLine, readCharges, readJournal, withReleases } from './running/history.ts'
-import { assertSoundFile } from './running/ledger.ts'
 import { caller, OPERATOR_KEY, type TestObol } from './running/obol.ts'
+import { dropSchema, newSchema } from './running/postgres.ts'
 import { makeFolder, nodeAhead, runObol, type ServerProcess, startAndKill, startServer } from './running/process.ts'
 import { Random } from './running/random.ts'
 import { attemptAt, creditsOf, type Worked } from './running/workload.ts'
@@ -35,20 +38,41 @@ const LONG_SECONDS = 3_600
 /** Longest that booking what is due may take. */
 const BOOKING_MS = 15_000
 
+const STORES = [
+  { kind: 'SQLite', crashes: CRASHES, make: sqliteStore },
+  { kind: 'PostgreSQL', crashes: CRASHES, make: postgresStore },
+] as const
+
+async function sqliteStore(t: TestContext): Promise<{ readonly url: string; readonly audit: () => Promise<AuditReport> }> {
+  const file = `${makeFolder(t)}/obol.db`
+  return { url: `sqlite:${file}`, audit: async () => auditFile(file) }
+}
+
+async function postgresStore(t: TestContext): ReturnType<typeof sqliteStore> {
+  const url = await newSchema()
+  t.after(() => dropSchema(url))
+  return { url, audit: () => auditDatabase(url) }
+}
+
 /** A store, and servers that come and go on it. */
 class World {
-  readonly file: string
   readonly accounts: Worked[] = []
   readonly #t: TestContext
   readonly #env: Readonly<Record<string, string>>
+  readonly #audit: () => Promise<AuditReport>
   #aheadMs = 0
   /** How long the last start took. */
   #startMs = 0
 
-  constructor(t: TestContext) {
+  constructor(t: TestContext, { url, audit }: Awaited<ReturnType<(typeof STORES)[number]['make']>>) {
     this.#t = t
-    this.file = `${makeFolder(t)}/obol.db`
-    this.#env = { OBOL_DATABASE_URL: `sqlite:${this.file}`, OBOL_OPERATOR_KEY: OPERATOR_KEY }
+    this.#env = { OBOL_DATABASE_URL: url, OBOL_OPERATOR_KEY: OPERATOR_KEY }
+    this.#audit = audit
+  }
+
+  /** What a crash leaves must pass an audit as it is, before a server has started on it. */
+  async assertSound(): Promise<void> {
+    assert.deepEqual((await this.#audit()).differences, [], 'what the crash has left is sound')
   }
 
   /** Starts a server, so much later than the last one by its clock. */
@@ -222,44 +246,49 @@ async function live(world: World, clients: CrashClients, random: Random, since: 
   server.signal('SIGKILL')
   await Promise.all([server.ended, working])
   assert.equal(server.said.stderr, '')
-  assertSoundFile(world.file, 'what the crash has left is sound')
+  await world.assertSound()
 }
 
-test(`a server that is killed ${CRASHES} times under load loses nothing, does nothing twice and leaves no hold stuck (seed ${SEED})`, async (t) => {
-  const random = new Random(SEED)
-  const world = new World(t)
-  const clients = new CrashClients(world.accounts, random)
-  await begin(world, clients)
-  await t.test('after each crash, what was acknowledged is there once, and what was not at most once', async () => {
-    let since = 0
-    for (let crash = 0; crash < CRASHES; crash++) {
-      const before = clients.settled.length
-      await live(world, clients, random, since)
-      since = before
-      if (random.isLikely(DIES_STARTING)) await world.dieStarting(random.next())
-    }
+for (const { kind, crashes, make } of STORES)
+  test(`a server on ${kind} that is killed ${crashes} times under load loses nothing, does nothing twice and leaves no hold stuck (seed ${SEED})`, async (t) => {
+    const random = new Random(SEED)
+    const world = new World(t, await make(t))
+    const clients = new CrashClients(world.accounts, random)
+    await begin(world, clients)
+    await t.test('after each crash, what was acknowledged is there once, and what was not at most once', async () => {
+      let since = 0
+      for (let crash = 0; crash < crashes; crash++) {
+        const before = clients.settled.length
+        await live(world, clients, random, since)
+        since = before
+        if (random.isLikely(DIES_STARTING)) await world.dieStarting(random.next())
+      }
+    })
+    const { server, call } = await world.start()
+    await t.test('what was not acknowledged is settled once when it is asked again', () => settle(world, { clients, crashes }, call))
+    await t.test('the history of all lives could have happened one after the other, without a crash', () =>
+      checkHistory(world, clients, call),
+    )
+    await t.test('what is live can be captured', () => captureAll(world, call))
+    assert.equal((await server.stop()).code, 0)
+    await t.test('what has expired is let go', () => checkExpiry(world))
+    await t.test('the store verifies', async () => {
+      const { code, stdout, stderr } = await world.verify()
+      assert.deepEqual([code, stderr], [0, ''], stdout)
+    })
+    const { settled, heardAgain, retries } = clients
+    t.diagnostic(`${settled.length} answers, ${heardAgain} heard again; not answered at first: ${JSON.stringify(retries)}`)
   })
-  const { server, call } = await world.start()
-  await t.test('what was not acknowledged is settled once when it is asked again', () => settle(world, clients, call))
-  await t.test('the history of all lives could have happened one after the other, without a crash', () =>
-    checkHistory(world, clients, call),
-  )
-  await t.test('what is live can be captured', () => captureAll(world, call))
-  assert.equal((await server.stop()).code, 0)
-  await t.test('what has expired is let go', () => checkExpiry(world))
-  await t.test('the store verifies', async () => {
-    const { code, stdout, stderr } = await world.verify()
-    assert.deepEqual([code, stderr], [0, ''], stdout)
-  })
-  const { settled, heardAgain, retries } = clients
-  t.diagnostic(`${settled.length} answers, ${heardAgain} heard again; not answered at first: ${JSON.stringify(retries)}`)
-})
 
-async function settle(world: World, clients: CrashClients, call: Call): Promise<void> {
+async function settle(
+  world: World,
+  { clients, crashes }: { readonly clients: CrashClients; readonly crashes: number },
+  call: Call,
+): Promise<void> {
   await clients.settleAll(call)
   const { replayed, fresh, refused } = clients.retries
   const all = JSON.stringify(clients.retries)
-  assert.ok(replayed + fresh + refused >= CRASHES, `not answered at first: ${all}`)
+  assert.ok(replayed + fresh + refused >= crashes, `not answered at first: ${all}`)
   assert.ok(replayed > 0, `crashes came between a commit and its answer: ${all}`)
   assert.ok(fresh > 0, `crashes came before a commit: ${all}`)
   for (const { id } of world.accounts) {
