@@ -30,6 +30,8 @@ export interface Patience {
 export const DEFAULT_PATIENCE: Patience = { connectMs: 5_000, statementMs: 30_000, lockMs: 5_000, silenceMs: 2_000, reconnectMs: 20_000 }
 
 const DEFAULT_SCHEMA = 'obol'
+/** What a URL may say besides: where the server is, and how its connection is encrypted. The driver lets a URL overrule every setting. */
+const PARAMETERS: readonly string[] = ['schema', 'host', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation', 'uselibpqcompat']
 const SCHEMA = /^[a-z_][a-z0-9_]{0,50}$/
 
 /** Reads `postgres://user:password@host:port/database?schema=obol`. Throws StoreUnavailableError. */
@@ -43,6 +45,11 @@ export function readAddress(text: string): Address {
   if (!SCHEMA.test(schema))
     throw new StoreUnavailableError(
       `The schema ${JSON.stringify(schema)} of OBOL_DATABASE_URL must be a name of lower-case letters, digits and _.`,
+    )
+  const stray = [...url.searchParams.keys()].find((name) => !PARAMETERS.includes(name))
+  if (stray !== undefined)
+    throw new StoreUnavailableError(
+      `OBOL_DATABASE_URL may not have the parameter ${JSON.stringify(stray)}: Obol sets up its sessions itself, so that no commit is less durable than it says. It may have ${PARAMETERS.join(', ')}.`,
     )
   url.searchParams.delete('schema')
   return { url: url.href, schema, shown: `${url.host}${url.pathname}` }

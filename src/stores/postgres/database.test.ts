@@ -39,6 +39,15 @@ test('what is no address of a PostgreSQL database is refused', async () => {
     await assertUnavailable(`${url}?schema=${encodeURIComponent(schema)}`, /must be a name of lower-case letters/)
 })
 
+test('a URL cannot make commits less durable, nor overrule any other setting of a session', async () => {
+  for (const parameter of ['options=-c%20synchronous_commit%3Doff', 'query_timeout=1', 'application_name=x', 'connectionString=x'])
+    await assertUnavailable(
+      `postgres://obol@127.0.0.1:1/x?${parameter}`,
+      new RegExp(`may not have the parameter "${parameter.split('=')[0]}"`),
+    )
+  await assertUnavailable('postgres://obol@127.0.0.1:1/x?schema=other&sslmode=disable', /cannot be reached/)
+})
+
 test('a server that is not there, does not answer, or knows no such database or user is told apart from one that does', async (t) => {
   await assertUnavailable('postgres://obol:hunter2@127.0.0.1:1/x', /127\.0\.0\.1:1\/x cannot be reached/, /Check OBOL_DATABASE_URL/)
   const silent = createServer().listen(0, '127.0.0.1')
