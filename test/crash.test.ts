@@ -35,6 +35,8 @@ const STEP_MS = 6_000
 const SHORT_SECONDS = 60
 /** Life of holds that outlive the test. */
 const LONG_SECONDS = 3_600
+/** Readings of a balance and its holds until one is of a single moment. */
+const MAX_READINGS = 20
 /** Longest that booking what is due may take. */
 const BOOKING_MS = 15_000
 
@@ -161,12 +163,30 @@ function sum(amounts: readonly (string | undefined)[]): bigint {
 
 /** The balance is what grants, charges and refunds come to, and what live holds have set aside is held. */
 async function checkSums(call: Call, account: string, { charges }: Ledger): Promise<void> {
-  const { settled, held, available, granted, spent } = (await call('GET', `/v1/credits?account=${account}`)).body.credit_types.credits
+  const { credits, holds } = await creditsAndHolds(call, account)
+  const { settled, held, available, granted, spent } = credits
   assert.equal(creditsOf(spent), sum(charges.map(({ credits }) => credits)) - sum(charges.map(({ refunded }) => refunded)), 'spent')
   assert.equal(creditsOf(settled), creditsOf(granted) - creditsOf(spent), 'settled')
   assert.equal(creditsOf(available), creditsOf(settled) - creditsOf(held), 'available')
-  const holds = await liveHolds(call, account)
   assert.equal(creditsOf(held), sum(holds.map((hold) => hold.held)), 'held')
+}
+
+type Credits = Readonly<Record<'settled' | 'held' | 'available' | 'granted' | 'spent', string>>
+
+/** The balance and the live holds of one moment: they are read again when a hold has come to its end between the two. */
+async function creditsAndHolds(
+  call: Call,
+  account: string,
+): Promise<{ readonly credits: Credits; readonly holds: Awaited<ReturnType<typeof liveHolds>> }> {
+  const read = async (): Promise<Credits> => (await call('GET', `/v1/credits?account=${account}`)).body.credit_types.credits
+  let credits = await read()
+  for (let attempt = 0; attempt < MAX_READINGS; attempt++) {
+    const holds = await liveHolds(call, account)
+    const after = await read()
+    if (after.held === credits.held) return { credits: after, holds }
+    credits = after
+  }
+  throw new Error(`what ${account} holds never stood still`)
 }
 
 async function liveHolds(call: Call, account: string): Promise<readonly { readonly id: string; readonly held: string }[]> {
