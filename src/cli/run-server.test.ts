@@ -285,3 +285,25 @@ test('a port that is taken is refused with what to do, and nothing is left runni
       return true
     })
 })
+
+/** A Node that gets the signal in the moment in which its server begins to listen. */
+const signalledWhileItStarts = `
+  import { Server } from 'node:net'
+  const listen = Server.prototype.listen
+  Server.prototype.listen = function (...values) {
+    process.kill(process.pid, 'SIGTERM')
+    return listen.apply(this, values)
+  }`
+
+test('a signal that comes while the server starts stops it gracefully all the same', async (t) => {
+  const cwd = makeFolder(t)
+  const { code, stdout } = await runObol(['serve'], {
+    cwd,
+    env: { OBOL_PORT: '0', OBOL_OPERATOR_KEY: KEY },
+    node: [process.execPath, '--import', `data:text/javascript,${encodeURIComponent(signalledWhileItStarts)}`],
+  })
+  assert.match(stdout, /SIGTERM: stopping/)
+  assert.equal(code, 0)
+  assert.equal(statSync(join(cwd, 'data/obol.db-wal'), { throwIfNoEntry: false })?.size ?? 0, 0)
+  assert.deepEqual(auditFile(join(cwd, 'data/obol.db')).differences, [])
+})

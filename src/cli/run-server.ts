@@ -15,6 +15,7 @@ const STOP_MS = 25_000
 /** Runs an empty server. */
 export async function serve(environment: Environment): Promise<void> {
   const { config, unknown } = readSettings(environment)
+  const signals = hearSignals()
   const obol = await start(config, {
     onOperatorKey: (key) =>
       console.log(`\nOperator key, shown this once:\n\n  ${key}\n\nSet it as OBOL_OPERATOR_KEY wherever the API is called from.\n`),
@@ -22,12 +23,13 @@ export async function serve(environment: Environment): Promise<void> {
       for (const name of unknown) log.warn(`${name} is not a setting and is ignored; docs/reference/settings.md lists them`)
     },
   })
-  stopOnSignals(obol)
+  signals.stop(obol)
 }
 
 /** Runs a server with sample prices and accounts, and shows how to use it. */
 export async function dev(environment: Environment): Promise<void> {
   const { config } = readSettings(environment)
+  const signals = hearSignals()
   const file = devSecretsFile(config.OBOL_DATABASE_URL)
   const known = readDevSecrets(file)
   const operator_key = config.OBOL_OPERATOR_KEY ?? known?.operator_key ?? makeSecret(OPERATOR_PREFIX)
@@ -36,7 +38,7 @@ export async function dev(environment: Environment): Promise<void> {
     OBOL_OPERATOR_KEY: operator_key,
     OBOL_LOG_LEVEL: environment.OBOL_LOG_LEVEL ? config.OBOL_LOG_LEVEL : 'warn',
   })
-  stopOnSignals(obol)
+  signals.stop(obol)
   try {
     const secrets = await addSamples(obol.address, { ...known, operator_key }, file)
     console.log(welcome(obol.address, secrets, file))
@@ -76,23 +78,42 @@ async function start(config: Config, options: ObolOptions = {}): Promise<Obol> {
   }
 }
 
-/** The first signal stops gracefully: running requests end, what was accepted is durable. The second ends the process. */
-function stopOnSignals(obol: Obol): void {
-  let isStopping = false
-  const stop = (signal: string): void => {
-    if (isStopping) process.exit(EXIT.failed)
-    isStopping = true
-    obol.log.info(`${signal}: stopping`)
-    setTimeout(() => process.exit(EXIT.failed), STOP_MS).unref()
-    obol.close().then(
-      () => process.exit(0),
-      (fault: unknown) => {
-        obol.log.fatal({ err: fault }, 'the stop failed')
-        process.exit(EXIT.failed)
-      },
-    )
+interface Signals {
+  /** From now on a signal stops this server; one that came before stops it at once. */
+  readonly stop: (obol: Obol) => void
+}
+
+/**
+ * The first signal stops gracefully: running requests end, what was accepted is durable. The second ends the process. Signals are heard
+ * from before the start, because whoever reads that the server listens may stop it in the same moment.
+ */
+function hearSignals(): Signals {
+  let server: Obol | null = null
+  let heard: string | null = null
+  const hear = (signal: string): void => {
+    if (heard !== null) process.exit(EXIT.failed)
+    heard = signal
+    if (server !== null) stopServer(server, signal)
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => hear(signal))
+  return {
+    stop: (obol) => {
+      server = obol
+      if (heard !== null) stopServer(obol, heard)
+    },
+  }
+}
+
+function stopServer(obol: Obol, signal: string): void {
+  obol.log.info(`${signal}: stopping`)
+  setTimeout(() => process.exit(EXIT.failed), STOP_MS).unref()
+  obol.close().then(
+    () => process.exit(0),
+    (fault: unknown) => {
+      obol.log.fatal({ err: fault }, 'the stop failed')
+      process.exit(EXIT.failed)
+    },
+  )
 }
 
 function welcome(address: string, { operator_key, accounts = [] }: DevSecrets, file: string): string {
