@@ -35,6 +35,11 @@ test('the reference page', async (t) => {
     assert.doesNotMatch(policy, /https?:/)
   })
 
+  await t.test('leads nobody to the hosted services of those who made it', () => {
+    assert.match(page.text, /"agent": \{\s*"disabled": true\s*\}/)
+    assert.match(page.text, /"mcp": \{\s*"disabled": true\s*\}/)
+  })
+
   await t.test('shows telemetry, hosted clients and fonts of others to nobody', () => {
     for (const setting of ['"telemetry": false', '"withDefaultFonts": false', '"hideClientButton": true'])
       assert.ok(page.text.includes(setting), setting)

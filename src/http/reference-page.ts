@@ -24,6 +24,9 @@ async function loadFiles(): Promise<ReferenceFiles> {
       telemetry: false,
       hideClientButton: true,
       showDeveloperTools: 'never',
+      // Both would send readers of this server's page to somebody else's.
+      agent: { disabled: true },
+      mcp: { disabled: true },
     },
   })
   const html = (await page.inject('/docs/')).body
