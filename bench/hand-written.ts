@@ -5,6 +5,7 @@
 
 import { hash } from 'node:crypto'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { CHARGE, FUNDS, numberOf, PRIORITIES } from './accounts.ts'
 
 const SCHEMA = `
 pragma journal_mode = wal; pragma synchronous = full; pragma cache_size = -65536; pragma wal_autocheckpoint = 4000;
@@ -15,8 +16,6 @@ create table charges (id integer primary key, account integer not null, key text
 create table heads (account integer primary key, hash text not null) strict;
 create table rollups (account integer, hour integer, operation text, charges integer not null, credits integer not null, primary key (account, hour, operation)) strict, without rowid;
 `
-
-export const HAND_CHARGE = 82_500n
 
 /** A ledger written by hand. */
 export class HandWritten {
@@ -53,8 +52,7 @@ export class HandWritten {
   fill(accounts: number): void {
     const grant = this.#db.prepare('insert into grants (account, priority, expires_at, remaining) values (?, ?, ?, ?)')
     this.#db.exec('begin')
-    for (let account = 0; account < accounts; account++)
-      for (const priority of [20, 30, 40]) grant.run(account, priority, null, 100_000_000_000n)
+    for (let index = 0; index < accounts; index++) for (const priority of PRIORITIES) grant.run(numberOf(index), priority, null, FUNDS)
     this.#db.exec('commit')
   }
 
@@ -72,8 +70,8 @@ export class HandWritten {
     if (this.#seen.get(account, key)) throw new Error('the key was used before')
     const grants = this.#grants.all(account, nowMs) as unknown as { id: bigint; remaining: bigint }[]
     const before = grants.reduce((sum, { remaining }) => sum + remaining, 0n)
-    if (before < HAND_CHARGE) throw new Error('the account is short of credits')
-    let left = HAND_CHARGE
+    if (before < CHARGE) throw new Error('the account is short of credits')
+    let left: bigint = CHARGE
     const draws: [string, string][] = []
     for (const { id, remaining } of grants) {
       const part = remaining < left ? remaining : left
@@ -85,10 +83,10 @@ export class HandWritten {
     const quantities = '{"input_tokens":"374","output_tokens":"44"}'
     const previous = (this.#head.get(account) as { hash: string } | undefined)?.hash ?? ''
     const head = hash('sha256', `${previous}${account}${key}${JSON.stringify(draws)}${nowMs}`, 'base64url')
-    this.#insert.run(account, key, 'llm.chat', HAND_CHARGE, JSON.stringify(draws), quantities, before - HAND_CHARGE, nowMs, head)
+    this.#insert.run(account, key, 'llm.chat', CHARGE, JSON.stringify(draws), quantities, before - CHARGE, nowMs, head)
     this.#saveHead.run(account, head)
-    this.#addUp.run(account, nowMs - (nowMs % 3_600_000), 'llm.chat', HAND_CHARGE)
-    return before - HAND_CHARGE
+    this.#addUp.run(account, nowMs - (nowMs % 3_600_000), 'llm.chat', CHARGE)
+    return before - CHARGE
   }
 
   close(): void {

@@ -7,20 +7,13 @@ import type { Microcredits } from '../src/core/credits.ts'
 import type { Decimal } from '../src/core/decimal.ts'
 import { openSqliteStore } from '../src/stores/sqlite/sqlite-store.ts'
 import type { Store } from '../src/stores/store.ts'
+import type { Line } from './report.ts'
 
 const ACCOUNTS = 10_000
 const CHARGES = 10_000_000
 const AT_ONCE = 500
 const READS = 300
 const DAY_MS = 86_400_000
-
-interface Line {
-  readonly part: string
-  readonly what: string
-  readonly ratio: string
-  readonly goal: string
-  readonly detail: string
-}
 
 /** Fills a store with ten million charges over ninety days, then times reads of random accounts. */
 export async function benchHistory(): Promise<readonly Line[]> {
@@ -110,7 +103,7 @@ async function timeReads(store: Store, endMs: number): Promise<readonly Line[]> 
     lines.push({
       part: 'history',
       what: `${what}, in a journal of 10 000 000`,
-      ratio: `${at(0.5)} ms`,
+      figure: `${at(0.5)} ms`,
       goal: '',
       detail: `p99 ${at(0.99)} ms`,
     })

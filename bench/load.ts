@@ -2,6 +2,8 @@
 
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { answerParent } from './processes.ts'
+import type { Figures } from './report.ts'
 
 /** What to send, and how. */
 export interface LoadPlan {
@@ -23,9 +25,8 @@ export interface LoadPlan {
 }
 
 /** What came of it. Latencies in milliseconds. */
-export interface LoadResult {
+export interface LoadResult extends Figures {
   readonly requests: number
-  readonly perSecond: number
   readonly unexpected: number
   readonly p50: number
   readonly p99: number
@@ -177,13 +178,4 @@ class Line {
   }
 }
 
-if (process.send) {
-  process.once('message', (plan: LoadPlan) => {
-    new Load(plan).run().then(
-      (result) => process.send?.(result, () => process.disconnect()),
-      (fault: unknown) => {
-        throw fault
-      },
-    )
-  })
-}
+answerParent((plan: LoadPlan) => new Load(plan).run())

@@ -1,4 +1,4 @@
-/** The server that is measured: Obol, with two routes more. One does nothing; one charges as it is written by hand. */
+/** The server that is measured: Obol, with routes more. One does nothing; the others charge as it is written by hand. */
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,15 +6,20 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { startObol } from '../src/app.ts'
 import { readConfig } from '../src/config.ts'
-import type { Microcredits } from '../src/core/credits.ts'
-import { accountId } from '../src/core/ids.ts'
+import { accountId, parseAccountId } from '../src/core/ids.ts'
 import { createKey } from '../src/operations/manage-keys.ts'
+import { numberOf, openAccounts } from './accounts.ts'
 import { HandWritten } from './hand-written.ts'
+import { type ComparedLedger, fillHandWritten, handWritten, ledgerFunction } from './hand-written-postgres.ts'
 
 export const OPERATOR_KEY = 'the-operator-key-of-the-benches'
 
 export interface ServerPlan {
   readonly accounts: number
+  /** The PostgreSQL schema to run on; null: a SQLite file of its own. */
+  readonly postgres: string | null
+  /** Another server has opened the accounts of the schema. */
+  readonly isSecond?: boolean
 }
 
 export interface ServerReady {
@@ -36,97 +41,88 @@ const BODY = {
 } as const
 const ANSWER = { type: 'object', properties: { id: { type: 'string' }, balance: { type: 'string' } } } as const
 
-function extraRoutes(http: FastifyInstance, ledger: HandWritten, indexOf: ReadonlyMap<string, number>): void {
+function extraRoutes(http: FastifyInstance, ledgers: Readonly<Record<string, ComparedLedger>>): void {
   http.post('/noop', { config: { access: 'public' }, schema: { body: BODY, response: { 201: ANSWER } } }, (_request, reply) => {
     reply.code(201).send({ id: 'chg_0123456789abcdef', balance: '1000' })
   })
   http.get('/noop', { config: { access: 'public' }, schema: { response: { 200: ANSWER } } }, (_request, reply) => {
     reply.send({ id: 'chg_0123456789abcdef', balance: '1000' })
   })
-  http.post<{ Body: { account: string } }>(
-    '/hand-written',
-    { config: { access: 'public' }, schema: { body: BODY, response: { 201: ANSWER } } },
-    (request, reply) => {
-      ledger.begin()
-      const balance = ledger.charge(indexOf.get(request.body.account) ?? 0, String(request.headers['idempotency-key']))
-      ledger.commit()
-      reply.code(201).send({ id: 'chg_0123456789abcdef', balance: balance.toString() })
-    },
-  )
+  for (const [name, ledger] of Object.entries(ledgers))
+    http.post<{ Body: { account: string } }>(
+      `/${name}`,
+      { config: { access: 'public' }, schema: { body: BODY, response: { 201: ANSWER } } },
+      async (request, reply) => {
+        const account = parseAccountId(request.body.account) ?? 0
+        const balance = await ledger.charge(account, String(request.headers['idempotency-key']))
+        return reply.code(201).send({ id: 'chg_0123456789abcdef', balance: balance.toString() })
+      },
+    )
 }
 
-const FUNDS = 100_000_000_000n as Microcredits
+function comparedLedgers({ accounts, postgres }: ServerPlan, folder: string): Readonly<Record<string, ComparedLedger>> {
+  if (postgres === null) {
+    const ledger = new HandWritten(join(folder, 'hand-written.db'))
+    ledger.fill(accounts)
+    const charge: ComparedLedger['charge'] = async (account, key) => {
+      ledger.begin()
+      const balance = ledger.charge(account, key)
+      ledger.commit()
+      return balance
+    }
+    return { 'hand-written': { charge, close: async () => ledger.close() } }
+  }
+  return { 'hand-written': handWritten(postgres), 'ledger-function': ledgerFunction(postgres) }
+}
 
-async function serve({ accounts }: ServerPlan): Promise<void> {
+const CALLER = { idempotency: null, actor: 'operator', requestId: null } as const
+const PRICES = [
+  { operation: 'llm.chat', rate: '150', per: { quantity: 1_000_000, unit: 'input_tokens' } },
+  { operation: 'llm.chat', rate: '600', per: { quantity: 1_000_000, unit: 'output_tokens' } },
+]
+const KEY_TERMS = {
+  name: 'bench',
+  budget: null,
+  rateLimit: { requests: 1_000_000, windowSeconds: 1 },
+  expiresAtMs: null,
+  operations: null,
+  scopes: [],
+  metadata: {},
+}
+
+async function serve(plan: ServerPlan): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'obol-bench-'))
-  const ledger = new HandWritten(join(folder, 'hand-written.db'))
-  ledger.fill(accounts)
-  const indexOf = new Map<string, number>()
+  const ledgers = comparedLedgers(plan, folder)
   const { config } = readConfig({
     OBOL_PORT: '0',
-    OBOL_DATABASE_URL: `sqlite:${join(folder, 'obol.db')}`,
+    OBOL_DATABASE_URL: plan.postgres ?? `sqlite:${join(folder, 'obol.db')}`,
     OBOL_OPERATOR_KEY: OPERATOR_KEY,
     OBOL_LOG_LEVEL: 'error',
   })
-  const obol = await startObol(config, { extend: (http) => extraRoutes(http, ledger, indexOf) })
+  const obol = await startObol(config, { extend: (http) => extraRoutes(http, ledgers) })
   const { store, prices } = obol.services
-  const rows = [
-    { operation: 'llm.chat', rate: '150', per: { quantity: 1_000_000, unit: 'input_tokens' } },
-    { operation: 'llm.chat', rate: '600', per: { quantity: 1_000_000, unit: 'output_tokens' } },
-  ]
-  await store.publishPrices({ prices: rows, effectiveAtMs: null, idempotency: null })
-  await prices.load()
-  const caller = { idempotency: null, actor: 'operator', requestId: null } as const
-  const open = async (index: number): Promise<void> => {
-    const account = 1_000_003 + index * 1_097_511
-    indexOf.set(accountId(account), index)
-    await store.transact({
-      ...caller,
-      account,
-      command: { kind: 'create_account', name: 'bench', externalId: null, metadata: {}, capturePolicy: null },
-    })
-    for (const priority of [20, 30, 40]) {
-      const grant = {
-        amount: FUNDS,
-        source: 'plan',
-        priority,
-        effectiveAtMs: null,
-        expiresAtMs: null,
-        paid: false,
-        cost: null,
-        metadata: {},
-      } as const
-      await store.transact({ ...caller, account, command: { kind: 'grant', creditType: 'credits', grant } })
-    }
+  if (!plan.isSecond) {
+    await store.publishPrices({ prices: PRICES, effectiveAtMs: null, idempotency: null })
+    await prices.load()
+    await openAccounts(store, plan.accounts)
+    if (plan.postgres !== null) await fillHandWritten(plan.postgres, plan.accounts)
   }
-  for (let from = 0; from < accounts; from += 500)
-    await Promise.all(Array.from({ length: Math.min(500, accounts - from) }, (_, index) => open(from + index)))
   const accountsFile = join(folder, 'accounts.txt')
-  writeFileSync(accountsFile, [...indexOf.keys()].join('\n'))
-  const terms = {
-    name: 'bench',
-    budget: null,
-    rateLimit: { requests: 1_000_000, windowSeconds: 1 },
-    expiresAtMs: null,
-    operations: null,
-    scopes: [],
-    metadata: {},
-  }
-  const made = await createKey(obol.services, caller, { account: 1_000_003, terms })
+  writeFileSync(accountsFile, Array.from({ length: plan.accounts }, (_, index) => accountId(numberOf(index))).join('\n'))
+  const made = await createKey(obol.services, CALLER, { account: numberOf(0), terms: KEY_TERMS })
   if ('refused' in made || made.secret === null) throw new Error('the key was not made')
-  const ready: ServerReady = { port: Number(new URL(obol.address).port), accountsFile, key: made.secret }
+  const stop = async (): Promise<void> => {
+    await obol.close()
+    for (const ledger of Object.values(ledgers)) await ledger.close()
+    rmSync(folder, { recursive: true })
+    process.disconnect()
+  }
   process.once('message', () => {
-    obol.close().then(
-      () => {
-        ledger.close()
-        rmSync(folder, { recursive: true })
-        process.disconnect()
-      },
-      (fault: unknown) => {
-        throw fault
-      },
-    )
+    stop().catch((fault: unknown) => {
+      throw fault
+    })
   })
+  const ready: ServerReady = { port: Number(new URL(obol.address).port), accountsFile, key: made.secret }
   process.send?.(ready)
 }
 
