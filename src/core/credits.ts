@@ -57,6 +57,11 @@ export function pointed(value: bigint, decimals: number): string {
 
 const ZERO_DIGIT = 48
 
+/** The sum of two amounts. Most of what is added is nothing, and even that would make a new number. */
+export function plus(amount: bigint, more: bigint): bigint {
+  return more === 0n ? amount : amount + more
+}
+
 /** The smaller of two amounts. */
 export function least(a: bigint, b: bigint): bigint {
   return a < b ? a : b

@@ -27,7 +27,6 @@ export interface Surroundings extends Context {
 
 /** Decides any command. The same state, command and surroundings always give the same decision. */
 export function decide(state: AccountState, command: Command, context: Surroundings): Decision | Refusal {
-  const { facts } = context
   switch (command.kind) {
     case 'charge':
       return decideCharge(state, command, context)
@@ -36,19 +35,23 @@ export function decide(state: AccountState, command: Command, context: Surroundi
     case 'hold':
       return decideHold(state, withoutKind(command), context)
     case 'capture':
-      return decideCapture(state, { ...withoutKind(command), ended: endedHold(state, command.hold, facts) }, context)
+      return decideCapture(state, { ...withoutKind(command), ended: endedHold(state, command.hold, context) }, context)
     case 'release':
-      return decideRelease(state, { hold: command.hold, ended: endedHold(state, command.hold, facts) }, context)
+      return decideRelease(state, { hold: command.hold, ended: endedHold(state, command.hold, context) }, context)
     case 'extend':
-      return decideExtend(state, { ...command, ended: endedHold(state, command.hold, facts) }, context)
+      return decideExtend(state, { ...command, ended: endedHold(state, command.hold, context) }, context)
     case 'increase':
-      return decideIncrease(state, { ...command, ended: endedHold(state, command.hold, facts) }, context)
+      return decideIncrease(state, { ...command, ended: endedHold(state, command.hold, context) }, context)
     case 'refund':
-      return decideRefund(state, { ...command, charge: facts.charge(command.charge) }, context)
+      return decideRefund(state, { ...command, charge: context.facts.charge(command.charge) }, context)
     case 'grant':
       return decideGrant(state, command, context)
     case 'void_grant':
-      return decideVoid(state, { ...command, closed: isOpenGrant(state, command.grant) ? null : facts.closedGrant(command.grant) }, context)
+      return decideVoid(
+        state,
+        { ...command, closed: isOpenGrant(state, command.grant) ? null : context.facts.closedGrant(command.grant) },
+        context,
+      )
     case 'adjust':
       return decideAdjustment(state, command, context)
     case 'book_due':
@@ -64,20 +67,19 @@ type ProfileCommand = Extract<
 >
 
 function decideProfile(state: AccountState, command: ProfileCommand, context: Surroundings): Decision | Refusal {
-  const { facts } = context
   switch (command.kind) {
     case 'create_account':
       return decideCreateAccount(state, withoutKind(command), context)
     case 'update_account':
-      return decideUpdateAccount(state, { account: facts.profile(), changes: command.changes }, context)
+      return decideUpdateAccount(state, { account: context.facts.profile(), changes: command.changes }, context)
     case 'create_key':
       return decideCreateKey(state, command, context)
     case 'update_key':
-      return decideUpdateKey(state, { ...command, facts: facts.key(command.key) }, context)
+      return decideUpdateKey(state, { ...command, facts: context.facts.key(command.key) }, context)
     case 'rotate_key':
-      return decideRotateKey(state, { ...command, facts: facts.key(command.key) }, context)
+      return decideRotateKey(state, { ...command, facts: context.facts.key(command.key) }, context)
     case 'revoke_key':
-      return decideRevokeKey(state, { key: command.key, facts: facts.key(command.key) }, context)
+      return decideRevokeKey(state, { key: command.key, facts: context.facts.key(command.key) }, context)
   }
 }
 
@@ -87,8 +89,8 @@ function withoutKind<C extends Command>(command: C): Omit<C, 'kind'> {
 }
 
 /** Asked only of holds that are not live: most captures need nothing but the state. */
-function endedHold(state: AccountState, hold: number, facts: Facts): EndedHold | null {
-  return state.holds.some(({ seq }) => seq === hold) ? null : facts.endedHold(hold)
+function endedHold(state: AccountState, hold: number, context: Surroundings): EndedHold | null {
+  return state.holds.some(({ seq }) => seq === hold) ? null : context.facts.endedHold(hold)
 }
 
 function isOpenGrant(state: AccountState, grant: number): boolean {

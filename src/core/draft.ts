@@ -46,12 +46,23 @@ export class Draft {
     return Math.max(this.#context.nowMs, this.state.atMs)
   }
 
+  get actor(): Actor {
+    return this.#context.actor
+  }
+
+  get requestId(): string | null {
+    return this.#context.requestId
+  }
+
   append(record: NewRecord, actor: Actor = this.#context.actor): void {
-    const heading = { seq: this.nextSeq, atMs: this.nowMs, actor, requestId: actor === 'time' ? null : this.#context.requestId }
-    // The record was made for this: it gets its heading without another copy.
-    const placed = Object.assign(record, heading) as JournalRecord
-    this.state = evolve(this.state, placed)
-    this.#records.push(placed)
+    const requestId = actor === 'time' ? null : this.#context.requestId
+    this.place({ ...record, seq: this.nextSeq, atMs: this.nowMs, actor, requestId } as JournalRecord)
+  }
+
+  /** As `append`, for a record that has its heading already. */
+  place(record: JournalRecord): void {
+    this.state = evolve(this.state, record)
+    this.#records.push(record)
   }
 
   /** A draft of movements in one of the account's pools; what was due earlier is decided as of the moment it was due. */
@@ -68,6 +79,8 @@ export class Draft {
     return { records: this.#records, state: this.state }
   }
 }
+
+const NO_EVENTS: readonly ExtraEvent[] = []
 
 interface Left {
   readonly grant: GrantTerms
@@ -128,7 +141,7 @@ export class PoolDraft {
   /** What subscribers hear of the change to the balance. */
   get events(): readonly ExtraEvent[] {
     if (this.#settledBefore > 0n && this.#settled <= 0n) return ['credits.exhausted']
-    return this.#settledBefore <= 0n && this.#settled > 0n ? ['credits.recovered'] : []
+    return this.#settledBefore <= 0n && this.#settled > 0n ? ['credits.recovered'] : NO_EVENTS
   }
 
   /** What is left of a grant that is not held, with this draft's movements in it. */

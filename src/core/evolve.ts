@@ -4,7 +4,7 @@ import { type AccountState, emptyPool, type GrantTerms, type OpenGrant, type Ope
 import { burnOrder } from './balance.ts'
 import { evolveBudgets } from './budget.ts'
 import { FOREVER_MS } from './calendar.ts'
-import { type Microcredits, micro, ZERO } from './credits.ts'
+import { type Microcredits, micro, plus, ZERO } from './credits.ts'
 import { evolveHolds } from './holds.ts'
 import { type CreditsRecord, DEBT, type JournalRecord, type Movement, movesCredits } from './record.ts'
 import { evolveHour } from './usage.ts'
@@ -57,7 +57,9 @@ function nextDue(pools: readonly Pool[], holds: readonly OpenHold[]): number {
 function evolvePools(pools: readonly Pool[], record: CreditsRecord): readonly Pool[] {
   const index = pools.findIndex((pool) => pool.creditType === record.creditType)
   if (index < 0) return [...pools, evolvePool(emptyPool(record.creditType), record)].sort((a, b) => (a.creditType < b.creditType ? -1 : 1))
-  return pools.map((pool, at) => (at === index ? evolvePool(pool, record) : pool))
+  const next = [...pools]
+  next[index] = evolvePool(pools[index] ?? emptyPool(record.creditType), record)
+  return next
 }
 
 /** What a record adds to the running totals of its pool. */
@@ -107,11 +109,11 @@ function evolvePool(pool: Pool, record: CreditsRecord): Pool {
     creditType: pool.creditType,
     grants: moved.grants,
     debt: moved.debt,
-    granted: pool.granted + totals.granted,
-    charged: pool.charged + totals.charged,
-    refunded: pool.refunded + totals.refunded,
-    expired: pool.expired + totals.expired,
-    voided: pool.voided + totals.voided,
+    granted: plus(pool.granted, totals.granted),
+    charged: plus(pool.charged, totals.charged),
+    refunded: plus(pool.refunded, totals.refunded),
+    expired: plus(pool.expired, totals.expired),
+    voided: plus(pool.voided, totals.voided),
   }
 }
 
@@ -163,8 +165,8 @@ function openGrants(pool: Pool, record: CreditsRecord): OpenGrant[] {
 }
 
 function moveGrant(grant: OpenGrant, movement: Movement, seq: number): OpenGrant {
-  const remaining = micro(grant.remaining + movement.remaining)
-  const held = micro(grant.held + movement.held)
+  const remaining = micro(plus(grant.remaining, movement.remaining))
+  const held = micro(plus(grant.held, movement.held))
   if (held < 0n || remaining < held) throw new Error(`record ${seq} would leave ${remaining} of grant ${grant.seq} with ${held} held`)
   if (remaining !== movement.remainingAfter || held !== movement.heldAfter)
     throw new Error(`record ${seq} disagrees with what grant ${grant.seq} has left`)

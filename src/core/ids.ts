@@ -19,10 +19,14 @@ export interface Address {
   readonly seq: number
 }
 
-const DIGITS = 8
+/** Every pair of digits: numbers above 2³¹ are slow to write otherwise, and ids are written with every answer. */
+const PAIRS: readonly string[] = Array.from({ length: 32 * 32 }, (_, value) => value.toString(32).padStart(2, '0'))
 
+/** Writes a number below 2⁴⁰ with 8 digits. */
 function write(value: number): string {
-  return value.toString(32).padStart(DIGITS, '0')
+  const high = Math.floor(value / 2 ** 20)
+  const low = value % 2 ** 20
+  return `${PAIRS[high >> 10]}${PAIRS[high & 1023]}${PAIRS[low >> 10]}${PAIRS[low & 1023]}`
 }
 
 /** The id of an account: `acct_` and 8 characters of 0-9 a-v. */

@@ -1,7 +1,7 @@
 /** Hourly roll-ups: each account counts its open hour in its state; closed hours are written out as rows that add up. */
 
 import { MAX_OPEN_USAGE_ROWS, type OpenHour, type UsageRow } from './account.ts'
-import { ZERO } from './credits.ts'
+import { plus, ZERO } from './credits.ts'
 import type { Decimal } from './decimal.ts'
 import { isCharge, type JournalRecord } from './record.ts'
 
@@ -55,9 +55,9 @@ function sum(a: UsageRow, b: Counted): UsageRow {
     key: a.key,
     creditType: a.creditType,
     charges: a.charges + b.charges,
-    credits: a.credits + b.credits,
+    credits: plus(a.credits, b.credits),
     refunds: a.refunds + b.refunds,
-    refunded: a.refunded + b.refunded,
+    refunded: plus(a.refunded, b.refunded),
     quantities: addQuantities(a.quantities, b.quantities),
   }
 }

@@ -66,8 +66,10 @@ function placeOf({ instancePath, keyword, params, message }: FastifySchemaValida
   return { pointer, detail: message ?? 'is not valid' }
 }
 
-function pathOf(url: string): string {
-  return url.split('?', 1)[0] ?? url
+/** The path of a request's URL, without its query. */
+export function pathOf(url: string): string {
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
 }
 
 /** The request that a problem answers. */

@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { IdempotencyKey } from '../operations/services.ts'
 import { fingerprintOf } from '../stores/chain.ts'
+import { pathOf } from './error-handler.ts'
 import { ProblemError } from './problems.ts'
 
 const PRINTABLE = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/
@@ -15,8 +16,7 @@ export function idempotencyOf(request: FastifyRequest): IdempotencyKey | null {
   if (typeof key !== 'string' || !PRINTABLE.test(key)) {
     throw new ProblemError('idempotency_key_invalid', 'Idempotency-Key must be 1 to 255 printable ASCII characters.')
   }
-  const path = request.url.split('?', 1)[0] ?? request.url
-  return { key, fingerprint: fingerprintOf(request.method, path, canonicalJson(request.body)), item: 0 }
+  return { key, fingerprint: fingerprintOf(request.method, pathOf(request.url), canonicalJson(request.body)), item: 0 }
 }
 
 /** The request's idempotency key. Throws idempotency_key_required when it has none. */
@@ -36,8 +36,14 @@ export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
   const fields = value as Readonly<Record<string, unknown>>
   let text = '{'
-  for (const name of Object.keys(fields).sort()) text += `${text === '{' ? '' : ','}${quoted(name)}:${canonicalJson(fields[name])}`
+  for (const name of inOrder(Object.keys(fields))) text += `${text === '{' ? '' : ','}${quoted(name)}:${canonicalJson(fields[name])}`
   return `${text}}`
+}
+
+/** Sorts names, which most clients send in order: to find that out is quicker than to sort them. */
+function inOrder(names: string[]): readonly string[] {
+  for (let at = 1; at < names.length; at++) if ((names[at - 1] ?? '') > (names[at] ?? '')) return names.sort()
+  return names
 }
 
 const PLAIN_NAME = /^[a-z_]+$/

@@ -22,6 +22,7 @@ import { ProblemBody } from './native/schemas.ts'
 import { problemPages } from './problem-pages.ts'
 import { referencePage } from './reference-page.ts'
 import { requestIds } from './request-ids.ts'
+import { requestLogger } from './request-logger.ts'
 
 export interface ServerOptions {
   readonly services: Services
@@ -53,6 +54,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   const nextId = requestIds()
   const app: FastifyInstance = fastify({
     loggerInstance: logger,
+    childLoggerFactory: requestLogger,
     logController: new LogController({ disableRequestLogging: !logRequests }),
     genReqId: nextId,
     frameworkErrors: (error, request, reply) => answerUnrouted(error, request, reply, problems),

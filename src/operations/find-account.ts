@@ -28,7 +28,7 @@ export async function findTarget(
   services: Services,
   named: { readonly account: string | null; readonly key: string | null },
 ): Promise<Target | Refusal> {
-  const account = named.account === null ? null : await findAccount(services, named.account)
+  const account = named.account === null ? null : (parseAccountId(named.account) ?? (await findAccount(services, named.account)))
   if (account !== null && typeof account !== 'number') return account
   if (named.key === null)
     return account === null ? refuse('account_not_found', 'Name an account or a key.') : { account, key: null, fault: null }

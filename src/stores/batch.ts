@@ -5,16 +5,16 @@
 
 import { type AccountState, emptyAccount } from '../core/account.ts'
 import type { Command } from '../core/command.ts'
-import { decide } from '../core/decide.ts'
+import { decide, type Surroundings } from '../core/decide.ts'
 import type { Facts } from '../core/decisions/facts.ts'
 import type { Decision } from '../core/draft.ts'
 import { evolve } from '../core/evolve.ts'
 import { accountId } from '../core/ids.ts'
-import type { JournalRecord } from '../core/record.ts'
+import type { Actor, JournalRecord } from '../core/record.ts'
 import { decodeRecord, encodeRecord } from '../core/record-codec.ts'
 import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import { type ChainedRow, chainHash, genesisHash } from './chain.ts'
-import type { Applied, Idempotency, Transaction } from './store.ts'
+import type { Applied, Transaction } from './store.ts'
 
 /** Most commands in one commit. */
 export const MAX_BATCH = 512
@@ -116,8 +116,7 @@ export class Batch<Known extends Base = Base> {
     const refusal = this.#refuseOpening({ account, command }, known !== undefined)
     if (refusal) return refusal
     const working: Working<Known> = known ?? { entry: null, state: emptyAccount(account), hash: genesisHash(account) }
-    const facts = this.#lookup.facts(account, () => this.#assertUntouched(account))
-    const decision = decide(working.state, command, { nowMs: this.nowMs, actor, requestId, facts })
+    const decision = decide(working.state, command, new LazySurroundings(this, { account, actor, requestId }))
     return isRefusal(decision) ? decision : this.#accept(transaction, decision, working)
   }
 
@@ -126,8 +125,11 @@ export class Batch<Known extends Base = Base> {
     return entry && { entry, state: entry.state, hash: entry.hash }
   }
 
-  #assertUntouched(account: number): void {
-    if (this.working.has(account)) throw new DeferredError()
+  /** Facts about an account as they were before the batch. */
+  factsOf(account: number): Facts {
+    return this.#lookup.facts(account, () => {
+      if (this.working.has(account)) throw new DeferredError()
+    })
   }
 
   #refuseOpening({ account, command }: { readonly account: number; readonly command: Command }, isKnown: boolean): Refusal | undefined {
@@ -154,10 +156,10 @@ export class Batch<Known extends Base = Base> {
     for (const record of decision.records) {
       const isOwn = record.actor !== 'time'
       const keyHash = (isOwn ? idempotency?.keyHashes[made.length] : undefined) ?? null
-      const fields = rowFields(record, keyHash, idempotency)
-      hash = chainHash(hash, fields)
+      const row = rowOf(record, { position: this.#firstPosition + this.pending.length, account, idempotency, keyHash }, hash)
+      hash = row.hash
       state = decision.records.length === 1 ? decision.state : evolve(state, record)
-      const pending = { record, row: { position: this.#firstPosition + this.pending.length, account, hash, ...fields }, after: state }
+      const pending = { record, row, after: state }
       this.pending.push(pending)
       if (keyHash !== null) this.#keys.set(keyHash, pending)
       if (isOwn) made.push(record)
@@ -169,10 +171,14 @@ export class Batch<Known extends Base = Base> {
     return { account, records: made, isReplay: false }
   }
 
+  #rowOfKey(keyHash: string): Omit<BatchRow, 'position'> | undefined {
+    return this.#keys.get(keyHash)?.row ?? this.#lookup.keyed(keyHash)
+  }
+
   /** The answer of the request that used the key before, if one did. */
   #replay({ account, command, idempotency }: Transaction): Applied | Refusal | undefined {
     if (idempotency === null) return undefined
-    const found = idempotency.keyHashes.map((keyHash) => this.#keys.get(keyHash)?.row ?? this.#lookup.keyed(keyHash))
+    const found = idempotency.keyHashes.map((keyHash) => this.#rowOfKey(keyHash))
     if (found.every((row) => row === undefined)) return undefined
     const owner = 'kind' in command && command.kind === 'create_account' ? found[0]?.account : account
     const isSame = found.every((row) => row?.fingerprint === idempotency.fingerprint && row.account === owner)
@@ -182,9 +188,37 @@ export class Batch<Known extends Base = Base> {
   }
 }
 
-/** What a record's row says of it, its hash and place left out. */
-function rowFields(record: JournalRecord, keyHash: string | null, idempotency: Idempotency | null): ChainedRow {
+/** What a command is decided with. Most decisions ask for no facts, and to put them together costs as much as to decide. */
+class LazySurroundings implements Surroundings {
+  readonly nowMs: number
+  readonly actor: Actor
+  readonly requestId: string | null
+  readonly #account: number
+  readonly #batch: Pick<Batch, 'factsOf'>
+
+  constructor(
+    batch: Pick<Batch, 'nowMs' | 'factsOf'>,
+    { account, actor, requestId }: Pick<Transaction, 'account' | 'actor' | 'requestId'>,
+  ) {
+    this.nowMs = batch.nowMs
+    this.actor = actor
+    this.requestId = requestId
+    this.#account = account
+    this.#batch = batch
+  }
+
+  get facts(): Facts {
+    return this.#batch.factsOf(this.#account)
+  }
+}
+
+type Place = Pick<BatchRow, 'position' | 'account' | 'keyHash'> & Pick<Transaction, 'idempotency'>
+
+/** The row of a record, chained to the one before it. */
+function rowOf(record: JournalRecord, { position, account, keyHash, idempotency }: Place, previousHash: string): BatchRow {
   const { seq, atMs, kind } = record
   const fingerprint = keyHash === null ? null : (idempotency?.fingerprint ?? null)
-  return { seq, atMs, kind, keyHash, fingerprint, body: encodeRecord(record) }
+  const row = { position, account, seq, atMs, kind, keyHash, fingerprint, hash: '', body: encodeRecord(record) }
+  row.hash = chainHash(previousHash, row)
+  return row
 }

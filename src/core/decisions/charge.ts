@@ -46,11 +46,26 @@ function addCharge(draft: Draft, command: ChargeCommand): Refusal | undefined {
   const { creditType, credits } = offer
   const pool = draft.pool(creditType)
   pool.draw(credits)
-  const { movements, balance } = pool
-  const events = [...pool.events, ...budgetEvents(draft, key, credits)]
-  // Field by field: copies of whole objects are what a decision takes longest over.
-  const work = { operation, key, quantities, attributes, priceVersion, metadata }
-  draft.append({ kind: 'charge', ...work, creditType, movements, balance, credits, events })
+  const reached = budgetEvents(draft, key, credits)
+  // Field by field and heading included: copies of objects are what a decision takes longest over.
+  draft.place({
+    kind: 'charge',
+    seq: draft.nextSeq,
+    atMs: draft.nowMs,
+    actor: draft.actor,
+    requestId: draft.requestId,
+    operation,
+    key,
+    quantities,
+    attributes,
+    priceVersion,
+    metadata,
+    creditType,
+    movements: pool.movements,
+    balance: pool.balance,
+    credits,
+    events: reached.length === 0 ? pool.events : [...pool.events, ...reached],
+  })
   return undefined
 }
 

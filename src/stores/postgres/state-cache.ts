@@ -21,7 +21,8 @@ export class StateCache {
   }
 
   keep(account: number, entry: Entry): void {
-    this.#entries.delete(account)
+    // Nothing is forgotten before the cache is full, so the order need not be right much before.
+    if (this.#entries.size > this.#maxAccounts / 2) this.#entries.delete(account)
     this.#entries.set(account, entry)
     if (this.#entries.size <= this.#maxAccounts) return
     const [oldest] = this.#entries.keys()
