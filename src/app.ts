@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { KeyRing } from './auth/key-ring.ts'
 import { RateLimiter } from './auth/rate-limiter.ts'
-import { hashSecret, makeSecret, OPERATOR_PREFIX } from './auth/secrets.ts'
+import { hashSecret, hiderOf, makeSecret, OPERATOR_PREFIX } from './auth/secrets.ts'
 import { type Background, startBackground } from './background.ts'
 import { type Config, sqliteFile } from './config.ts'
 import { buildServer } from './http/server.ts'
@@ -41,7 +41,7 @@ const SHARED_KEY_MS = 1_000
 /** Builds and starts everything. Throws StoreUnavailableError when the store cannot be opened. */
 export async function startObol(config: Config, options: ObolOptions = {}): Promise<Obol> {
   const clock = options.clock ?? Date.now
-  const log = options.log ?? pino({ level: config.OBOL_LOG_LEVEL, ...redaction() })
+  const log = options.log ?? pino({ level: config.OBOL_LOG_LEVEL, ...redaction(hiderOf(config.OBOL_KEY_PREFIX)) })
   const store = await openStore(config, { clock, log })
   const isShared = sqliteFile(config.OBOL_DATABASE_URL) === null
   const prices = new PriceList(store)
@@ -51,6 +51,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     capturePolicy: config.OBOL_CAPTURE_POLICY,
     refundGrantDays: config.OBOL_REFUND_GRANT_DAYS,
     topUpUrl: config.OBOL_TOP_UP_URL,
+    keyPrefix: config.OBOL_KEY_PREFIX,
   }
   const services: Services = { store, prices, policy, clock, keyRing: new KeyRing(store, clock, isShared ? SHARED_KEY_MS : undefined) }
   const http = await buildServer({

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import type { RateLimit } from './auth/rate-limiter.ts'
+import { isKeyPrefix, KEY_PREFIX } from './auth/secrets.ts'
 import type { CapturePolicy } from './core/account.ts'
 
 /** How one setting is read. */
@@ -69,6 +70,12 @@ export const SETTINGS = {
     isSecret: true,
     parse: (value: string) => (/^[\x21-\x7e]+$/.test(value) && value.length >= MIN_OPERATOR_KEY ? value : undefined),
     form: `${MIN_OPERATOR_KEY} or more printable characters without spaces`,
+  },
+  OBOL_KEY_PREFIX: {
+    meaning: 'What the secrets of new customer keys begin with. Keys that were made under another prefix keep working.',
+    fallback: KEY_PREFIX,
+    parse: (value: string) => (isKeyPrefix(value) ? value : undefined),
+    form: 'a letter and up to 19 letters, digits, _ or -, with _ or - at the end, such as ap_',
   },
   OBOL_PUBLIC_URL: {
     meaning: 'Address of the server as its users see it. Without it: that of host and port.',

@@ -12,11 +12,13 @@ interface LoggedRequest {
   readonly socket: { readonly remotePort?: number }
 }
 
-/** Logger options that blank secrets by where they stand, and in the text of errors. */
-export function redaction(): Pick<LoggerOptions, 'redact' | 'serializers'> {
+/** Logger options that blank secrets by where they stand, and in the text of errors, where `hide` finds them. */
+export function redaction(hide = hideSecrets): Pick<LoggerOptions, 'redact' | 'serializers'> {
   const paths = [
     'req.headers.authorization',
     'req.headers.cookie',
+    'req.headers["x-access-token"]',
+    'req.headers["x-api-key"]',
     'req.headers["idempotency-key"]',
     'res.headers["set-cookie"]',
     '*.password',
@@ -27,16 +29,16 @@ export function redaction(): Pick<LoggerOptions, 'redact' | 'serializers'> {
   return {
     redact: { paths, censor: '[redacted]' },
     serializers: {
-      req: (request: object) => (isRequest(request) ? summaryOf(request) : request),
+      req: (request: object) => (isRequest(request) ? summaryOf(request, hide) : request),
       err: (error: unknown) =>
         error instanceof Error
           ? {
               type: error.name,
-              message: hideSecrets(error.message),
-              stack: hideSecrets(error.stack ?? ''),
-              cause: error.cause instanceof Error ? hideSecrets(error.cause.message) : undefined,
+              message: hide(error.message),
+              stack: hide(error.stack ?? ''),
+              cause: error.cause instanceof Error ? hide(error.cause.message) : undefined,
             }
-          : hideSecrets(String(error)),
+          : hide(String(error)),
     },
   }
 }
@@ -45,6 +47,6 @@ function isRequest(value: object): value is LoggedRequest {
   return 'url' in value && 'socket' in value
 }
 
-function summaryOf({ method, url, host, ip, socket }: LoggedRequest): object {
-  return { method, url: hideSecrets(url), host, remoteAddress: ip, remotePort: socket.remotePort }
+function summaryOf({ method, url, host, ip, socket }: LoggedRequest, hide: (text: string) => string): object {
+  return { method, url: hide(url), host, remoteAddress: ip, remotePort: socket.remotePort }
 }

@@ -442,6 +442,8 @@ test('the pattern for scanners of secrets finds the secrets that Obol makes', ()
   for (const page of ['SECURITY.md', 'docs/guides/keys.md']) {
     const [, pattern = ''] = /`(obol_\([^`]+)`/.exec(textOf(page)) ?? []
     for (const prefix of [KEY_PREFIX, OPERATOR_PREFIX]) assert.match(makeSecret(prefix), new RegExp(`^${pattern}$`), page)
+    const [, own = ''] = /`(ap_[^`]+\})`/.exec(textOf(page)) ?? []
+    assert.match(makeSecret('ap_'), new RegExp(`^${own}$`), `${page} shows the pattern of another prefix`)
   }
 })
 

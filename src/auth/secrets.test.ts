@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { crc32 } from 'node:zlib'
-import { hashSecret, hintOf, isWellFormed, KEY_PREFIX, makeSecret, OPERATOR_PREFIX } from './secrets.ts'
+import { hashSecret, hiderOf, hideSecrets, hintOf, isKeyPrefix, isWellFormed, KEY_PREFIX, makeSecret, OPERATOR_PREFIX } from './secrets.ts'
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
@@ -63,4 +63,30 @@ test('the hash of a secret tells nothing of it and is always the same', () => {
   assert.match(hashSecret(secret), /^[A-Za-z0-9_-]{43}$/)
   assert.equal(hashSecret(secret), hashSecret(secret))
   assert.ok(!hashSecret(secret).includes(secret.slice(-6)))
+})
+
+test('a prefix of customer keys ends where it is seen to end, and is not that of the operator', () => {
+  for (const prefix of [KEY_PREFIX, 'ap_', 'sk-', 'A-', 'my_company_live_']) assert.ok(isKeyPrefix(prefix), prefix)
+  for (const text of ['', '_', '-', 'ap', '1p_', 'ap_ ', ' ap_', 'ap.', 'a*_', '\u00e9_', OPERATOR_PREFIX, `${'a'.repeat(20)}_`])
+    assert.equal(isKeyPrefix(text), false, JSON.stringify(text))
+})
+
+test('a secret of any prefix is found in a text by its checksum, and what only looks like one is left alone', () => {
+  const hash = hashSecret('anything')
+  for (const prefix of ['ap_', 'sk-', 'other-prefix_', '']) {
+    const secret = makeSecret(prefix)
+    assert.equal(hideSecrets(`GET /x?key=${secret}&a=1`), 'GET /x?key=[redacted]&a=1')
+    assert.equal(hideSecrets(`"${secret}", ${hash}`), `"[redacted]", ${hash}`)
+    const mistyped = `${secret.slice(0, -1)}${secret.endsWith('0') ? '1' : '0'}`
+    assert.equal(hideSecrets(mistyped), mistyped, 'nobody can tell what it was')
+  }
+})
+
+test("what begins with the server's own prefix is blanked, mistyped and cut off too", () => {
+  const hide = hiderOf('sk-')
+  const secret = makeSecret('sk-')
+  for (const text of [secret, secret.slice(0, -3), `${secret}0`, `sk-${'a'.repeat(8)}`])
+    assert.equal(hide(`key ${text}.`), 'key [redacted].')
+  for (const text of ['a task-force', 'sk-1234567', 'sk-']) assert.equal(hide(text), text)
+  assert.equal(hide(makeSecret(KEY_PREFIX)), '[redacted]')
 })

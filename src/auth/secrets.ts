@@ -7,7 +7,7 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const RANDOM_LENGTH = 32
 const CHECKSUM_LENGTH = 6
 
-/** The prefix of customer keys. */
+/** The prefix of customer keys, unless the operator sets another (`OBOL_KEY_PREFIX`). */
 export const KEY_PREFIX = 'obol_live_'
 /** The prefix of operator keys that Obol makes. */
 export const OPERATOR_PREFIX = 'obol_admin_'
@@ -44,11 +44,25 @@ export function hashSecret(secret: string): string {
   return hash('sha256', secret, 'base64url')
 }
 
-const SECRET = /\b(?:obol_(?:live|test|admin)_|whsec_|sk_(?:live|test)_)\w+/g
+/** What may be the prefix of customer keys: it ends where everybody sees it end, and is not the operator's. */
+export function isKeyPrefix(text: string): boolean {
+  return /^[A-Za-z][A-Za-z0-9_-]{0,18}[_-]$/.test(text) && text !== OPERATOR_PREFIX
+}
 
-/** Blanks secrets in a text. */
+const KNOWN = /\b(?:obol_(?:live|test|admin)_|whsec_|sk_(?:live|test)_)\w+/g
+/** Long enough to be a secret of any prefix: the checksum tells whether it is one. */
+const LONG_WORD = new RegExp(`[\\w-]{${RANDOM_LENGTH + CHECKSUM_LENGTH},}`, 'g')
+const HIDDEN = '[redacted]'
+
+/** Blanks secrets in a text: what begins with a known prefix, mistyped or not, and every secret that Obol made under any. */
 export function hideSecrets(text: string): string {
-  return text.replace(SECRET, '[redacted]')
+  return text.replace(KNOWN, HIDDEN).replace(LONG_WORD, (word) => (isWellFormed(word) ? HIDDEN : word))
+}
+
+/** As `hideSecrets`, for a server whose customer keys begin with `prefix`: mistyped ones are blanked as well. */
+export function hiderOf(prefix: string): (text: string) => string {
+  const own = new RegExp(`\\b${prefix}[A-Za-z0-9]{8,}`, 'g')
+  return (text) => hideSecrets(text.replace(own, HIDDEN))
 }
 
 /** What may be shown of a secret: its prefix and last four characters. */

@@ -2,7 +2,6 @@
 
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
-import { hideSecrets } from '../auth/secrets.ts'
 import type { Refusal } from '../core/refusals.ts'
 import { OverloadedError } from '../stores/store.ts'
 import { PROBLEMS, type ProblemCode, ProblemError, type ProblemPlace, pointerTo, problemType } from './problems.ts'
@@ -12,6 +11,8 @@ export interface ProblemContext {
   /** Address of the server as its users see it. */
   readonly publicUrl: () => string
   readonly topUpUrl: string | null
+  /** Blanks secrets that somebody put in the wrong place. */
+  readonly hide: (text: string) => string
 }
 
 /** Makes every error an `application/problem+json` answer. */
@@ -96,16 +97,16 @@ export interface ProblemMembers {
 export function problemBody(
   { code, message, members }: ProblemError,
   { id, url }: Occurrence,
-  { publicUrl, topUpUrl }: ProblemContext,
+  { publicUrl, topUpUrl, hide }: ProblemContext,
 ): ProblemMembers {
   const { status, title } = PROBLEMS[code]
   return {
     type: problemType(code),
     title,
     status,
-    detail: hideSecrets(message),
+    detail: hide(message),
     code,
-    instance: hideSecrets(pathOf(url)),
+    instance: hide(pathOf(url)),
     request_id: id,
     docs: `${publicUrl()}/problems/${code}`,
     ...(code === 'insufficient_credits' ? { top_up_url: topUpUrl } : {}),

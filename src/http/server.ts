@@ -11,6 +11,7 @@ import fastify, {
   LogController,
 } from 'fastify'
 import type { RateLimit, RateLimiter } from '../auth/rate-limiter.ts'
+import { hiderOf } from '../auth/secrets.ts'
 import type { Services } from '../operations/services.ts'
 import { guardAccess } from './access.ts'
 import { answerUnreadable, answerUnrouted, handleErrors, type ProblemContext } from './error-handler.ts'
@@ -50,7 +51,8 @@ const MAX_PARAM_LENGTH = 2_500
 /** Builds the server; it listens when told to. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { services, logger, logRequests } = options
-  const problems: ProblemContext = { publicUrl: () => options.publicUrl ?? app.listeningOrigin, topUpUrl: services.policy.topUpUrl }
+  const { topUpUrl, keyPrefix } = services.policy
+  const problems: ProblemContext = { publicUrl: () => options.publicUrl ?? app.listeningOrigin, topUpUrl, hide: hiderOf(keyPrefix) }
   const nextId = requestIds()
   const app: FastifyInstance = fastify({
     loggerInstance: logger,

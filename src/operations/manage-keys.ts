@@ -1,6 +1,6 @@
 /** API keys: made, changed, given a new secret, ended. */
 
-import { hashSecret, hintOf, KEY_PREFIX, makeSecret } from '../auth/secrets.ts'
+import { hashSecret, hintOf, makeSecret } from '../auth/secrets.ts'
 import type { Command } from '../core/command.ts'
 import type { KeyChanges } from '../core/decisions/profile.ts'
 import type { Address } from '../core/ids.ts'
@@ -24,7 +24,7 @@ export async function createKey(
   caller: Caller,
   { account, terms }: { readonly account: number; readonly terms: KeyTerms },
 ): Promise<ManagedKey | Refusal> {
-  const secret = makeSecret(KEY_PREFIX)
+  const secret = makeSecret(services.policy.keyPrefix)
   const command = { kind: 'create_key', terms, secret: { hash: hashSecret(secret), hint: hintOf(secret) } } as const
   const outcome = await runCommand(services, caller, { account, command })
   if (isRefusal(outcome)) return outcome
@@ -47,7 +47,7 @@ export function rotateKey(
   caller: Caller,
   { key, overlapMs }: { readonly key: Address; readonly overlapMs: number },
 ): Promise<ManagedKey | Refusal> {
-  const secret = makeSecret(KEY_PREFIX)
+  const secret = makeSecret(services.policy.keyPrefix)
   const command = { kind: 'rotate_key', key: key.seq, secret: { hash: hashSecret(secret), hint: hintOf(secret) }, overlapMs } as const
   return change(services, caller, { key, command, secret })
 }

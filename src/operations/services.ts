@@ -6,7 +6,7 @@ import type { Actor } from '../core/record.ts'
 import type { Store } from '../stores/store.ts'
 import type { PriceList } from './price-list.ts'
 
-/** Settings that decide what happens to credits. */
+/** Settings that decide what operations do. */
 export interface Policy {
   /** What a capture above its hold does when neither request, hold nor account says. */
   readonly capturePolicy: CapturePolicy
@@ -14,6 +14,8 @@ export interface Policy {
   readonly refundGrantDays: number
   /** Where customers buy credits; null: nowhere that Obol knows. */
   readonly topUpUrl: string | null
+  /** What the secrets of new customer keys begin with. */
+  readonly keyPrefix: string
 }
 
 /** What every operation works with. */

@@ -3,7 +3,7 @@
 import { pino } from 'pino'
 import { KeyRing } from '../../src/auth/key-ring.ts'
 import { RateLimiter } from '../../src/auth/rate-limiter.ts'
-import { hashSecret } from '../../src/auth/secrets.ts'
+import { hashSecret, KEY_PREFIX } from '../../src/auth/secrets.ts'
 import { buildServer } from '../../src/http/server.ts'
 import { PriceList } from '../../src/operations/price-list.ts'
 import type { Store } from '../../src/stores/store.ts'
@@ -19,7 +19,7 @@ export async function openapiPage(store: Store): Promise<Page> {
       store,
       prices: new PriceList(store),
       keyRing: new KeyRing(store, Date.now),
-      policy: { capturePolicy: 'overdraft', refundGrantDays: 30, topUpUrl: null },
+      policy: { capturePolicy: 'overdraft', refundGrantDays: 30, topUpUrl: null, keyPrefix: KEY_PREFIX },
       clock: Date.now,
     },
     limiter: new RateLimiter(Date.now),
