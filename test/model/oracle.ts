@@ -366,8 +366,9 @@ class Account {
 
   #requireAvailable(prices: ChargeSpec['prices'], increased: Hold | null): Price {
     const price = prices.find(({ creditType, credits }) => this.#available(creditType) >= credits)
-    if (!price) throw this.#shortOf(prices[0].creditType, prices[0].credits, increased)
-    return price
+    if (price) return price
+    const reasons = prices.map(({ creditType, credits }) => this.#shortOf(creditType, credits, increased))
+    throw reasons.find(({ refused }) => refused === 'credits_in_flight') ?? reasons[0]
   }
 
   /** Does it take paying, or only waiting: would the credits be there if every other live hold let go now? */

@@ -187,6 +187,22 @@ for (const { what, prepare, credits, code } of IN_FLIGHT)
     assert.equal(codeOf(account.charge(credits)), code)
   })
 
+test('a call that any of its credit types could pay, were it not for holds, is to be sent again, and not to be paid for', () => {
+  const offers = [
+    { creditType: 'image_credits', credits: toMicro(8) },
+    { creditType: 'credits', credits: toMicro(8) },
+  ] as const
+  const account = new MemoryAccount()
+  account.grant(7, { creditType: 'image_credits' })
+  account.grant(10)
+  account.hold(5)
+  const { refused, facts } = refusal(account.charge(0, { offers }))
+  assert.deepEqual([refused, facts.credit_type, facts.held], ['credits_in_flight', 'credits', '5'])
+  account.charge(4)
+  const short = refusal(account.charge(0, { offers }))
+  assert.deepEqual([short.refused, short.facts.credit_type], ['insufficient_credits', 'image_credits'])
+})
+
 test('whoever is refused for holds is told to retry when the first of them ends, and never in more than 5 seconds', () => {
   const cases = [
     { leftMs: 60_000, seconds: 5 },

@@ -81,8 +81,20 @@ export function admit(
   if (over) return over
   return (
     offers.find((offer) => availableOf(balanceOf(poolOf(state, offer.creditType), nowMs)) >= offer.credits) ??
-    refuseCredits(state, { ...offers[0], hold: against.hold ?? null }, nowMs)
+    refuseOffers(state, { offers, hold: against.hold ?? null }, nowMs)
   )
+}
+
+/** Waiting helps when one of the credit types is only held; otherwise the refusal is about the first. */
+function refuseOffers(
+  state: AccountState,
+  { offers, hold }: { readonly offers: ChargeCommand['offers']; readonly hold: number | null },
+  nowMs: number,
+): Refusal {
+  const [first, ...others] = offers
+  const refusal = refuseCredits(state, { ...first, hold }, nowMs)
+  if (refusal.refused === 'credits_in_flight') return refusal
+  return others.map((offer) => refuseCredits(state, { ...offer, hold }, nowMs)).find(({ refused }) => refused === 'credits_in_flight') ?? refusal
 }
 
 /**
