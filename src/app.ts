@@ -7,7 +7,9 @@ import { RateLimiter } from './auth/rate-limiter.ts'
 import { hashSecret, hiderOf, makeSecret, OPERATOR_PREFIX } from './auth/secrets.ts'
 import { type Background, startBackground } from './background.ts'
 import { type Config, sqliteFile } from './config.ts'
-import { buildServer } from './http/server.ts'
+import { Mounts } from './http/dialects/mounts.ts'
+import { type OwnPort, openOwnPorts } from './http/dialects/own-ports.ts'
+import { buildServer, type DialectSettings } from './http/server.ts'
 import { redaction } from './logging.ts'
 import { PriceList } from './operations/price-list.ts'
 import type { Services } from './operations/services.ts'
@@ -21,6 +23,8 @@ export interface Obol {
   readonly http: FastifyInstance
   /** Where it listens, once it does. */
   readonly address: string
+  /** Dialects that have a port of their own, and where. */
+  readonly ownPorts: readonly OwnPort[]
   readonly log: Logger
   readonly close: () => Promise<void>
 }
@@ -54,6 +58,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     keyPrefix: config.OBOL_KEY_PREFIX,
   }
   const services: Services = { store, prices, policy, clock, keyRing: new KeyRing(store, clock, isShared ? SHARED_KEY_MS : undefined) }
+  const mounts = new Mounts((config.OBOL_DIALECT_HOSTS ?? []).map(({ dialect, value: host }) => ({ dialect, host })))
   const http = await buildServer({
     services,
     limiter: new RateLimiter(clock),
@@ -61,19 +66,30 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     defaultRateLimit: config.OBOL_RATE_LIMIT,
     operatorRateLimit: config.OBOL_OPERATOR_RATE_LIMIT,
     publicUrl: config.OBOL_PUBLIC_URL,
+    dialects: { names: config.OBOL_DIALECTS, mounts, handlers: handlersOf(config) },
     logger: log,
     logRequests: config.OBOL_LOG_REQUESTS,
   })
   options.extend?.(http)
   const background = startBackground(services, { log, isShared })
-  const close = closer({ http, background, store })
+  const ownPorts: OwnPort[] = []
+  const close = closer({ http, ownPorts, background, store })
   try {
+    await http.ready()
+    const ports = (config.OBOL_DIALECT_PORTS ?? []).map(({ dialect, value: port }) => ({ dialect, port }))
+    ownPorts.push(...(await openOwnPorts(http, { host: config.OBOL_HOST, ports, mounts })))
+    for (const own of ownPorts) log.info(`${own.dialect} is at ${own.address}`)
     const address = await http.listen({ host: config.OBOL_HOST, port: config.OBOL_PORT })
-    return { services, http, address, log, close }
+    return { services, http, address, ownPorts, log, close }
   } catch (cause) {
     await close()
     throw cause
   }
+}
+
+/** The services that do the work of dialects. */
+function handlersOf({ OBOL_SHORTGENIUS_HANDLER_URL: url, OBOL_SHORTGENIUS_HANDLER_SECONDS: seconds }: Config): DialectSettings['handlers'] {
+  return url === null ? {} : { shortgenius: { url, timeoutMs: seconds * 1000 } }
 }
 
 async function openStore(config: Config, { clock, log }: { readonly clock: () => number; readonly log: Logger }): Promise<Store> {
@@ -100,20 +116,24 @@ async function hashOfOperatorKey(config: Config, store: Store, show: ObolOptions
 /** Connections that a last answer has left idle are closed so often while the server stops: Node closes those only that are idle before. */
 const HANG_UP_MS = 50
 
-/** Stops in the order in which nothing is lost: no new requests, then no new work, then the store. */
-function closer({
-  http,
-  background,
-  store,
-}: {
+interface Running {
   readonly http: FastifyInstance
+  readonly ownPorts: readonly OwnPort[]
   readonly background: Background
   readonly store: Store
-}): () => Promise<void> {
+}
+
+/** Stops in the order in which nothing is lost: no new requests, then no new work, then the store. */
+function closer({ http, ownPorts, background, store }: Running): () => Promise<void> {
   let closing: Promise<void> | null = null
   const closeAll = async (): Promise<void> => {
-    const hangingUp = setInterval(() => http.server.closeIdleConnections(), HANG_UP_MS)
-    await http.close().finally(() => clearInterval(hangingUp))
+    const servers = [http.server, ...ownPorts.map(({ server }) => server)]
+    const hangUp = (): void => {
+      for (const server of servers) server.closeIdleConnections()
+    }
+    const hangingUp = setInterval(hangUp, HANG_UP_MS)
+    const others = ownPorts.map(({ server }) => new Promise<void>((done, fail) => server.close((fault) => (fault ? fail(fault) : done()))))
+    await Promise.all([http.close(), ...others]).finally(() => clearInterval(hangingUp))
     await background.stop()
     await store.close()
   }

@@ -33,6 +33,11 @@ test('every setting has a value when nothing is set, or null where it has no def
     OBOL_OPERATOR_KEY: null,
     OBOL_KEY_PREFIX: 'obol_live_',
     OBOL_PUBLIC_URL: null,
+    OBOL_DIALECTS: ['shortgenius', 'audiopod', 'videodb', 'evolink'],
+    OBOL_DIALECT_HOSTS: null,
+    OBOL_DIALECT_PORTS: null,
+    OBOL_SHORTGENIUS_HANDLER_URL: null,
+    OBOL_SHORTGENIUS_HANDLER_SECONDS: 60,
     OBOL_TOP_UP_URL: null,
     OBOL_CAPTURE_POLICY: 'overdraft',
     OBOL_REFUND_GRANT_DAYS: 30,
@@ -60,6 +65,19 @@ const READ: readonly (readonly [name: SettingName, text: string, value: unknown]
   ['OBOL_OPERATOR_KEY', 'x'.repeat(MIN_OPERATOR_KEY), 'x'.repeat(MIN_OPERATOR_KEY)],
   ['OBOL_KEY_PREFIX', 'sk-', 'sk-'],
   ['OBOL_PUBLIC_URL', 'https://credits.example.com/', 'https://credits.example.com'],
+  ['OBOL_DIALECTS', 'off', []],
+  ['OBOL_DIALECTS', 'evolink, audiopod', ['evolink', 'audiopod']],
+  [
+    'OBOL_DIALECT_HOSTS',
+    'audiopod:API.audiopod.example,audiopod:localhost',
+    [
+      { dialect: 'audiopod', value: 'api.audiopod.example' },
+      { dialect: 'audiopod', value: 'localhost' },
+    ],
+  ],
+  ['OBOL_DIALECT_PORTS', 'audiopod:4101', [{ dialect: 'audiopod', value: 4_101 }]],
+  ['OBOL_SHORTGENIUS_HANDLER_URL', 'https://a:b@example.com/work/', 'https://a:b@example.com/work'],
+  ['OBOL_SHORTGENIUS_HANDLER_SECONDS', '600', 600],
   ['OBOL_TOP_UP_URL', 'https://example.com/buy?from=obol', 'https://example.com/buy?from=obol'],
   ['OBOL_CAPTURE_POLICY', 'cap', 'cap'],
   ['OBOL_REFUND_GRANT_DAYS', '1', 1],
@@ -82,6 +100,11 @@ const REFUSED: readonly (readonly [name: SettingName, ...texts: string[]])[] = [
   ['OBOL_OPERATOR_KEY', 'x'.repeat(MIN_OPERATOR_KEY - 1), `${'x'.repeat(MIN_OPERATOR_KEY)} y`, 'ü'.repeat(MIN_OPERATOR_KEY)],
   ['OBOL_KEY_PREFIX', 'ap', '_', '9p_', 'ap.', 'obol_admin_', 'a p_', `${'a'.repeat(20)}_`, 'ü_'],
   ['OBOL_PUBLIC_URL', 'example.com', 'ftp://example.com', 'https://', 'javascript:alert(1)'],
+  ['OBOL_DIALECTS', 'none', 'evolink,evolink', 'evolink audiopod', 'Evolink', 'off,evolink'],
+  ['OBOL_DIALECT_HOSTS', 'evolink', 'evolink:', 'evolink:a b', 'evolink:a/b', 'evolink:a:80', 'other:a', 'evolink:a,videodb:A'],
+  ['OBOL_DIALECT_PORTS', 'evolink', 'evolink:x', 'evolink:65536', '4101', 'other:4101'],
+  ['OBOL_SHORTGENIUS_HANDLER_URL', 'example.com', 'file:///etc/passwd'],
+  ['OBOL_SHORTGENIUS_HANDLER_SECONDS', '0', '601', '1.5'],
   ['OBOL_TOP_UP_URL', 'example.com', '/buy'],
   ['OBOL_CAPTURE_POLICY', 'Cap', 'never'],
   ['OBOL_REFUND_GRANT_DAYS', '0', '3651', '1.5'],
@@ -101,6 +124,14 @@ test('a setting that may not be so is refused with what it may be, and what it w
       if ('isSecret' in SETTINGS[name]) assert.equal(fault, `${name} must be ${SETTINGS[name].form}.`, `${name} is not shown`)
       else assert.ok(fault.endsWith(`, not ${JSON.stringify(text)}.`), fault)
     }
+})
+
+test('an own host or port of a dialect that is not served is a fault', () => {
+  const served = { OBOL_DIALECTS: 'evolink', OBOL_DIALECT_PORTS: 'evolink:1,videodb:2', OBOL_DIALECT_HOSTS: 'audiopod:a' }
+  assert.deepEqual(faultsOf(served), [
+    'OBOL_DIALECT_HOSTS names audiopod, which OBOL_DIALECTS leaves out.',
+    'OBOL_DIALECT_PORTS names videodb, which OBOL_DIALECTS leaves out.',
+  ])
 })
 
 test('all faults are told at once', () => {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import type { RateLimit } from './auth/rate-limiter.ts'
 import { isKeyPrefix, KEY_PREFIX } from './auth/secrets.ts'
 import type { CapturePolicy } from './core/account.ts'
+import { type DialectName, INSTALLED_DIALECTS } from './http/dialects/installed.ts'
 
 /** How one setting is read. */
 interface Setting<Value> {
@@ -41,6 +42,45 @@ function rateLimit(text: string): RateLimit | undefined {
   return requests !== undefined && windowSeconds !== undefined
     ? { requests: Number(requests), windowSeconds: Number(windowSeconds) }
     : undefined
+}
+
+const DIALECT_NAMES = Object.keys(INSTALLED_DIALECTS) as readonly DialectName[]
+
+function dialectName(text: string): DialectName | undefined {
+  return DIALECT_NAMES.find((name) => name === text)
+}
+
+function dialects(text: string): readonly DialectName[] | undefined {
+  if (text === 'off') return []
+  const names = text.split(',').map((name) => dialectName(name.trim()))
+  return names.every((name) => name !== undefined) && new Set(names).size === names.length ? names : undefined
+}
+
+/** Reads pairs such as `audiopod:4101,evolink:4102`. */
+function ofDialects<Value>(parse: (text: string) => Value | undefined): (text: string) => readonly OfDialect<Value>[] | undefined {
+  return (text) => {
+    const pairs = text.split(',').map((pair) => {
+      const [, name = '', rest = ''] = /^([^:]+):(.+)$/.exec(pair.trim()) ?? []
+      const [dialect, value] = [dialectName(name), parse(rest)]
+      return dialect === undefined || value === undefined ? undefined : { dialect, value }
+    })
+    return pairs.every((pair) => pair !== undefined) ? pairs : undefined
+  }
+}
+
+function dialectHosts(text: string): readonly OfDialect<string>[] | undefined {
+  const hosts = ofDialects(hostName)(text)
+  return new Set(hosts?.map(({ value }) => value)).size === hosts?.length ? hosts : undefined
+}
+
+/** What a setting says of one dialect. */
+export interface OfDialect<Value> {
+  readonly dialect: DialectName
+  readonly value: Value
+}
+
+function hostName(text: string): string | undefined {
+  return /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(text) ? text.toLowerCase() : undefined
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
@@ -82,6 +122,38 @@ export const SETTINGS = {
     fallback: null,
     parse: httpAddress,
     form: 'an http or https address',
+  },
+  OBOL_DIALECTS: {
+    meaning: "Other products' APIs that are served, each below its name: `/evolink/v1/credits`.",
+    fallback: DIALECT_NAMES.join(','),
+    parse: dialects,
+    form: `off, or some of ${DIALECT_NAMES.join(', ')}, with commas between them`,
+  },
+  OBOL_DIALECT_HOSTS: {
+    meaning: 'Host names at which a dialect is served without the prefix, for clients that take a base address but no path.',
+    fallback: null,
+    parse: dialectHosts,
+    form: 'dialect:host, such as audiopod:api.audiopod.example, with commas between them; each host once',
+  },
+  OBOL_DIALECT_PORTS: {
+    meaning: 'Ports at which a dialect is served without the prefix; 0: any that is free.',
+    fallback: null,
+    parse: ofDialects(integer(0, 65_535)),
+    form: 'dialect:port, such as audiopod:4101, with commas between them',
+  },
+  OBOL_SHORTGENIUS_HANDLER_URL: {
+    meaning:
+      'Address of your service that does the work which the ShortGenius dialect charges; it may have a name and password. Without it the work is answered with samples.',
+    fallback: null,
+    isSecret: true,
+    parse: httpAddress,
+    form: 'an http or https address',
+  },
+  OBOL_SHORTGENIUS_HANDLER_SECONDS: {
+    meaning: 'Longest that this service may take for one request.',
+    fallback: '60',
+    parse: integer(1, 600),
+    form: 'a number from 1 to 600',
   },
   OBOL_TOP_UP_URL: {
     meaning: 'Where customers buy credits: given with `insufficient_credits` and in `GET /v1/credits`.',
@@ -158,9 +230,20 @@ export function readConfig(environment: Environment): {
   readonly unknown: readonly string[]
 } {
   const config = readNamed(environment, Object.keys(SETTINGS) as SettingName[])
+  refuseUnserved(config)
   const known = (name: string): boolean => name in SETTINGS || OTHERS.has(name) || (name.endsWith('_FILE') && name.slice(0, -5) in SETTINGS)
   const unknown = Object.keys(environment).filter((name) => name.startsWith('OBOL_') && !name.startsWith('OBOL_TEST_') && !known(name))
   return { config, unknown }
+}
+
+/** Refuses an own host or port of a dialect that is not served. Throws ConfigError. */
+function refuseUnserved({ OBOL_DIALECTS: served, ...config }: Config): void {
+  const faults = (['OBOL_DIALECT_HOSTS', 'OBOL_DIALECT_PORTS'] as const).flatMap((name) =>
+    (config[name] ?? [])
+      .filter(({ dialect }) => !served.includes(dialect))
+      .map(({ dialect }) => `${name} names ${dialect}, which OBOL_DIALECTS leaves out.`),
+  )
+  if (faults.length > 0) throw new ConfigError(faults.join('\n'))
 }
 
 /** Reads some settings, as `readConfig` reads them all. Throws ConfigError with the faults of these. */

@@ -36,6 +36,21 @@ function readTable(document: string): readonly Row[] {
   }))
 }
 
+/** The folders in a folder that `http/dialects/*` stands for. */
+function foldersIn(pattern: string, files: readonly ProjectFile[]): readonly string[] {
+  const parent = pattern.slice(0, -1)
+  const below = files.map(({ path }) => nameOf(path)).filter((name) => name.startsWith(parent))
+  return [
+    ...new Set(below.map((name) => name.slice(parent.length)).flatMap((name) => (name.includes('/') ? [name.split('/', 1)[0]] : []))),
+  ].map((folder) => `${parent}${folder}`)
+}
+
+/** A part that ends in `/*` is each folder there by itself, so that they do not know each other. */
+function expanded(rows: readonly Row[], files: readonly ProjectFile[]): readonly Row[] {
+  const each = (part: string): readonly string[] => (part.endsWith('/*') ? foldersIn(part, files) : [part])
+  return rows.flatMap((row) => each(row.part).map((part) => ({ ...row, part, parts: row.parts?.flatMap(each) ?? null })))
+}
+
 /** `src/core/decisions/hold.ts` is `core/decisions/hold`. */
 function nameOf(path: string): string {
   return path.replace(/^src\//, '').replace(/\.ts$/, '')
@@ -115,8 +130,8 @@ function cycleIn(edges: readonly Edge[]): readonly string[] | null {
   return null
 }
 
-const ROWS = readTable(textOf('ARCHITECTURE.md'))
 const FILES = sourceFiles()
+const ROWS = expanded(readTable(textOf('ARCHITECTURE.md')), FILES)
 const EDGES = FILES.flatMap(edgesOf)
 
 test('the table, the files and their imports are found at all', () => {
@@ -210,6 +225,16 @@ const PLANTED: readonly (readonly [name: string, files: Readonly<Record<string, 
   ['an import after a regular expression', { 'src/core/a.ts': "const quote = /'/\nimport '../http/b.ts'" }, /a\.ts:2 imports http/],
   ['a file in no part', { 'src/new/a.ts': 'export const a = 1' }, /src\/new\/a\.ts is in no part/],
   ['a test', { 'src/core/a.ts': "import './a.test.ts'" }, /imports core\/a\.test, which is no file of src/],
+  [
+    'a dialect that knows another',
+    { 'src/http/dialects/evolink/a.ts': "import '../videodb/b.ts'", 'src/http/dialects/videodb/b.ts': 'export const b = 1' },
+    /http\/dialects\/evolink may not import http\/dialects\/videodb/,
+  ],
+  [
+    'the frame of the dialects that knows one',
+    { 'src/http/dialects/a.ts': "import './videodb/b.ts'", 'src/http/dialects/videodb/b.ts': 'export const b = 1' },
+    /http\/dialects may not import http\/dialects\/videodb/,
+  ],
   ['what is outside', { 'src/http/a.ts': "import '../../tools/x.ts'" }, /a\.ts:1 imports/],
 ]
 
@@ -254,5 +279,7 @@ test('a part is the most precise row that covers a file', () => {
   assert.equal(part('stores/sqlite/audit'), 'stores/sqlite')
   assert.equal(part('http/server'), 'http/server')
   assert.equal(part('http/pages'), 'http')
+  assert.equal(part('http/dialects/evolink/evolink'), 'http/dialects/evolink')
+  assert.equal(part('http/dialects/mounts'), 'http/dialects')
   assert.equal(part('coreless'), undefined)
 })

@@ -17,21 +17,22 @@ import { fullFormats } from 'ajv-formats/dist/formats.js'
 import type { Command } from 'commander'
 import { KEY_PREFIX, makeSecret, OPERATOR_PREFIX } from '../src/auth/secrets.ts'
 import { buildProgram } from '../src/cli/main.ts'
-import { SAMPLE_PRICES_FILE } from '../src/cli/samples.ts'
 import { SETTINGS } from '../src/config.ts'
 import { EVENTS } from '../src/core/events.ts'
+import { type DialectName, INSTALLED_DIALECTS } from '../src/http/dialects/installed.ts'
 import { PROBLEMS } from '../src/http/problems.ts'
 import { AUDIT_CHECKS } from '../src/stores/store.ts'
 import { generate, staleFiles } from '../tools/generate.ts'
 import { commandsOf } from '../tools/reference/commands.ts'
 import { RECORD_KINDS } from '../tools/reference/journal.ts'
-import { GENERATED_FIELD } from '../tools/reference/openapi.ts'
+import { dialectFile, GENERATED_FIELD } from '../tools/reference/openapi.ts'
 import { MARK } from '../tools/reference/page.ts'
 import { anchorsOf, type Block, blocksOf, linksOf, rowsOf } from './reading/markdown.ts'
 import { filesOf, ROOT, textOf } from './reading/project.ts'
 import { differences } from './reading/shown.ts'
 import { type CurlAnswer, type CurlRequest, readCurl, send } from './running/curl.ts'
 import { makeKey, OPERATOR_KEY, openAccount, startTestObol, type TestObol } from './running/obol.ts'
+import { publishSamplePrices } from './running/sample-prices.ts'
 
 const PAGES = filesOf(/\.md$/)
 const GUIDES = PAGES.filter(({ path }) => path.startsWith('docs/guides/'))
@@ -96,7 +97,7 @@ test('the settings that are or may hold secrets are marked, and no other', () =>
   const marked = rowsOf(textOf('docs/reference/settings.md')).filter(([name]) => name?.includes('\\*'))
   assert.deepEqual(
     marked.map(([name]) => name),
-    ['`OBOL_DATABASE_URL` \\*', '`OBOL_OPERATOR_KEY` \\*'],
+    ['`OBOL_DATABASE_URL` \\*', '`OBOL_OPERATOR_KEY` \\*', '`OBOL_SHORTGENIUS_HANDLER_URL` \\*'],
   )
 })
 
@@ -204,11 +205,18 @@ test('openapi.json is what the server gives', async (t) => {
   assert.deepEqual((await call('GET', '/openapi.json', undefined, { key: null })).body, document)
 })
 
+/** The paths of a dialect, below its prefix and, on a host of its own, without it. Those that the native API also has are that. */
+function pathsOfDialect(name: DialectName): readonly string[] {
+  const { paths } = JSON.parse(textOf(dialectFile(name))) as OpenApi
+  return Object.keys(paths).flatMap((path) => (path.startsWith('/v1/') ? [`/${name}${path}`] : [`/${name}${path}`, path]))
+}
+
 test('every operation that a page names is there, and a problem has the status that pages give it', () => {
-  const templates = Object.keys(OPENAPI.paths).map((path) => new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`))
+  const native = Object.keys(OPENAPI.paths).map((path) => new RegExp(`^${path.replace(/\{[^}]+\}/g, '[^/]+')}$`))
+  const ofDialects = Object.keys(INSTALLED_DIALECTS).flatMap((name) => pathsOfDialect(name as DialectName))
   const unknown = PAGES.flatMap(({ path, text }) => {
-    const named = [...text.matchAll(/\/v1\/[\w/{}:.<>…$-]*[\w}>…]/g)].map(([name]) => name)
-    const strange = named.filter((name) => !templates.some((template) => template.test(name)))
+    const named = [...text.matchAll(/(?:(?:\/[a-z]+)?(?:\/api)?)\/v1\/[\w/{}:.<>…$-]*[\w}>…]/g)].map(([name]) => name)
+    const strange = named.filter((name) => !native.some((template) => template.test(name)) && !ofDialects.includes(name))
     const wrong = [...text.matchAll(/\b([45]\d\d) `([a-z_]+)`/g)].filter(
       ([, status, code = '']) => PROBLEMS[code as keyof typeof PROBLEMS]?.status !== Number(status),
     )
@@ -332,8 +340,7 @@ test('every block of JSON can be read', () => {
 /** Starts a server with the sample prices, as `npm start` does. */
 async function startWithSamplePrices(t: TestContext, environment: Readonly<Record<string, string>> = {}): Promise<TestObol> {
   const running = await startTestObol(t, environment)
-  const prices = JSON.parse(textOf(SAMPLE_PRICES_FILE.slice(ROOT.length + 1))) as unknown
-  assert.equal((await running.call('POST', '/v1/price-book', prices)).status, 201)
+  await publishSamplePrices(running)
   return running
 }
 

@@ -8,7 +8,7 @@ import { openSqliteStore } from '../src/stores/sqlite/sqlite-store.ts'
 import { auditPage } from './reference/audit.ts'
 import { commandsPage } from './reference/commands.ts'
 import { eventsPage, journalPage } from './reference/journal.ts'
-import { openapiPage } from './reference/openapi.ts'
+import { openapiPages } from './reference/openapi.ts'
 import { MARK, type Page } from './reference/page.ts'
 import { problemPages } from './reference/problems.ts'
 import { schemaPage } from './reference/schema.ts'
@@ -25,9 +25,9 @@ export async function generate(): Promise<readonly Page[]> {
     const schema = schemaPage(owned.db)
     owned.close()
     const store = openSqliteStore({ file, onFault: raise })
-    const openapi = await openapiPage(store)
+    const openapi = await openapiPages(store)
     await store.close()
-    return [openapi, schema, settingsPage(), commandsPage(), eventsPage(), journalPage(), auditPage(), ...problemPages()]
+    return [...openapi, schema, settingsPage(), commandsPage(), eventsPage(), journalPage(), auditPage(), ...problemPages()]
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -49,7 +49,7 @@ export function staleFiles(pages: readonly Page[], folder: string): readonly { r
 
 function leftOver(pages: readonly Page[], folder: string): readonly string[] {
   const known = new Set(pages.map(({ path }) => path))
-  return globSync('docs/reference/**/*.md', { cwd: folder })
+  return globSync('docs/reference/**/*.{md,json}', { cwd: folder })
     .filter((path) => !known.has(path) && readFileSync(join(folder, path), 'utf8').split('\n', 1)[0]?.includes(MARK))
     .sort()
 }

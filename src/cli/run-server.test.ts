@@ -56,6 +56,9 @@ test('obol dev prints its address, keys that work, and two lines that do what th
     accounts.map(({ name }) => name),
     ["Ada's Audio", 'Brenda Video'],
   )
+  assert.match(server.said.stdout, /Dialects +\/shortgenius {2}\/audiopod {2}\/videodb {2}\/evolink/)
+  const evolink = await fetch(`${url}/evolink/v1/credits`, { headers: { authorization: `Bearer ${accounts[0]?.key}` } })
+  assert.equal(evolink.status, 200)
   assert.equal(curls.length, 2)
   const credits = (await paste(curls[0] ?? '')) as unknown as Credits & { account: string }
   assert.equal(credits.account, accounts[0]?.id)
@@ -284,6 +287,22 @@ test('a port that is taken is refused with what to do, and nothing is left runni
       )
       return true
     })
+})
+
+test("a dialect's own port that is taken is refused in the same way", async (t) => {
+  const blocker = createServer()
+  await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve))
+  t.after(() => blocker.close())
+  const { port } = blocker.address() as { port: number }
+  const env = { OBOL_DIALECT_PORTS: `evolink:0,audiopod:${port}` }
+  await assert.rejects(startServer(t, 'serve', { cwd: makeFolder(t), env }), (fault: Error) => {
+    assert.match(fault.message, /"code":69/)
+    assert.match(
+      fault.message,
+      new RegExp(`127\\.0\\.0\\.1:${port} cannot be listened on \\(EADDRINUSE\\)\\. Stop what uses it, or set OBOL_DIALECT_PORTS`),
+    )
+    return true
+  })
 })
 
 /** A Node that gets the signal in the moment in which its server begins to listen. */

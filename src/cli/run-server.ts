@@ -41,7 +41,7 @@ export async function dev(environment: Environment): Promise<void> {
   signals.stop(obol)
   try {
     const secrets = await addSamples(obol.address, { ...known, operator_key }, file)
-    console.log(welcome(obol.address, secrets, file))
+    console.log(welcome(obol, secrets, { file, dialects: config.OBOL_DIALECTS }))
   } catch (fault) {
     await obol.close()
     throw fault
@@ -64,18 +64,26 @@ async function start(config: Config, options: ObolOptions = {}): Promise<Obol> {
     return await startObol(config, options)
   } catch (cause) {
     if (cause instanceof StoreUnavailableError) throw new CliError(cause.message, { exitCode: EXIT.unavailable, cause })
-    if (
-      cause instanceof Error &&
-      'code' in cause &&
-      (cause.code === 'EADDRINUSE' || cause.code === 'EACCES' || cause.code === 'EADDRNOTAVAIL')
-    ) {
-      throw new CliError(
-        `${config.OBOL_HOST}:${config.OBOL_PORT} cannot be listened on (${cause.code}). Stop what uses it, or set OBOL_PORT.`,
-        { exitCode: EXIT.unavailable, cause },
-      )
-    }
-    throw cause
+    throw isUnlistenable(cause) ? unlistenable(cause, config) : cause
   }
+}
+
+/** Why a port cannot be listened on. */
+interface Unlistenable extends Error {
+  readonly code: string
+  /** Undefined where the host, and not the port, is the reason. */
+  readonly port?: number
+}
+
+function isUnlistenable(cause: unknown): cause is Unlistenable {
+  return cause instanceof Error && 'code' in cause && ['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL'].includes(String(cause.code))
+}
+
+function unlistenable(cause: Unlistenable, { OBOL_HOST: host, OBOL_PORT: main }: Config): CliError {
+  const { code, port = main } = cause
+  const setting = port === main ? 'OBOL_PORT' : 'OBOL_DIALECT_PORTS'
+  const message = `${host}:${port} cannot be listened on (${code}). Stop what uses it, or set ${setting}.`
+  return new CliError(message, { exitCode: EXIT.unavailable, cause })
 }
 
 interface Signals {
@@ -116,13 +124,20 @@ function stopServer(obol: Obol, signal: string): void {
   )
 }
 
-function welcome(address: string, { operator_key, accounts = [] }: DevSecrets, file: string): string {
+interface WelcomeFacts {
+  /** Of the secrets. */
+  readonly file: string
+  readonly dialects: readonly string[]
+}
+
+function welcome({ address, ownPorts }: Obol, { operator_key, accounts = [] }: DevSecrets, { file, dialects }: WelcomeFacts): string {
   const [first] = accounts
   const shown = accounts.map(({ id, name, key }) => `  ${name.padEnd(14)} ${id}  ${key}`).join('\n')
   return `
 Obol is running at ${address}
 
   API reference  ${address}/docs
+  Dialects       ${dialectsAt(dialects, ownPorts)}
   Operator key   ${operator_key}
 
 Accounts and their keys
@@ -138,4 +153,10 @@ Charge 90 seconds of transcription (the second time, the key makes it a replay):
 
 Stop with Ctrl-C. These secrets are kept in ${file} for the next start; "obol serve" keeps none.
 `
+}
+
+/** Where other products' APIs are: below the address, or on ports of their own. */
+function dialectsAt(dialects: readonly string[], ownPorts: Obol['ownPorts']): string {
+  const places = dialects.map((name) => ownPorts.find(({ dialect }) => dialect === name)?.address ?? `/${name}`)
+  return places.length === 0 ? 'off' : `${places.join('  ')}  (docs/guides/dialects.md)`
 }

@@ -49,6 +49,11 @@ const SECONDS: ReadonlyMap<string, bigint> = new Map([
   ['hours', 3600n],
 ])
 
+/** Seconds in a unit of time; undefined: it measures something else. */
+export function secondsIn(unit: string): bigint | undefined {
+  return SECONDS.get(unit)
+}
+
 /** Whether two units measure the same thing, so that a quantity in one states the other. */
 export function isSameDimension(a: string, b: string): boolean {
   return a === b || (SECONDS.has(a) && SECONDS.has(b))

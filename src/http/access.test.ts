@@ -17,6 +17,7 @@ import {
 } from '../../test/running/obol.ts'
 import { startObol } from '../app.ts'
 import { readConfig } from '../config.ts'
+import { INSTALLED_DIALECTS } from './dialects/installed.ts'
 
 /** What customers may call with their own key; everything else under /v1 is the operator's. */
 const CUSTOMER_ROUTES = new Set([
@@ -54,8 +55,8 @@ interface Operation {
 }
 
 /** Every operation of the server's own OpenAPI document. */
-async function operationsOf({ call }: Pick<TestObol, 'call'>): Promise<readonly Operation[]> {
-  const { body } = await call('GET', '/openapi.json', undefined, { key: null })
+async function operationsOf({ call }: Pick<TestObol, 'call'>, document = '/openapi.json'): Promise<readonly Operation[]> {
+  const { body } = await call('GET', document, undefined, { key: null })
   const operations: Operation[] = []
   for (const [path, item] of Object.entries<Record<string, Documented>>(body.paths)) {
     for (const [method, { parameters = [], requestBody }] of Object.entries(item)) {
@@ -129,11 +130,12 @@ test('every route against every caller', async (t) => {
   const ask = (operation: Operation, key: string | null): Promise<TestAnswer> =>
     call(operation.method, filled(operation.path, UNKNOWN), bodyOf(operation), { key })
 
-  await t.test('every route of the server is documented or public, and nothing else is documented', () => {
+  await t.test('every route of the server is documented or public, and nothing else is documented', async () => {
     const served = routesOf(obol.obol.http.printRoutes({ commonPrefix: false }))
     const documented = operations.map(({ name }) => name.replaceAll(/\{(\w+)\}/g, ':$1'))
     const open = PUBLIC_ROUTES.map((path) => `GET ${path}`)
-    assert.deepEqual(served.toSorted(), [...documented, ...open].toSorted())
+    const ofDialects = await Promise.all(DIALECTS.map((name) => routesOfDialect(obol, name)))
+    assert.deepEqual(served.toSorted(), [...documented, ...open, ...ofDialects.flat()].toSorted())
   })
 
   await t.test('nobody gets nothing: 401 on every operation, with or without a body', async () => {
@@ -193,6 +195,14 @@ test('every route against every caller', async (t) => {
     )
   })
 })
+
+const DIALECTS = Object.keys(INSTALLED_DIALECTS)
+
+/** What a dialect documents, and its document. */
+async function routesOfDialect(obol: TestObol, name: string): Promise<readonly string[]> {
+  const operations = await operationsOf(obol, `/${name}/openapi.json`)
+  return [`GET /${name}/openapi.json`, ...operations.map(({ method, path }) => `${method} /${name}${path}`)]
+}
 
 /** The routes that Fastify prints as a tree. HEAD comes with every GET. */
 function routesOf(tree: string): readonly string[] {

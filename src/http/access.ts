@@ -24,6 +24,8 @@ export type Identity = { readonly kind: 'operator' } | { readonly kind: 'custome
 declare module 'fastify' {
   interface FastifyContextConfig {
     access?: Access
+    /** Where its callers put their secret; by default `Authorization: Bearer`. */
+    secretOf?: (request: FastifyRequest) => string | undefined
   }
   interface FastifyRequest {
     /** Null: nobody has said who they are. */
@@ -64,7 +66,8 @@ interface Admission {
 }
 
 function admit(request: FastifyRequest, reply: FastifyReply, { options, access, done }: Admission): void {
-  const secret = bearerOf(request)
+  const { secretOf = bearerOf } = request.routeOptions.config
+  const secret = secretOf(request)
   const hash = secret === undefined ? '' : hashSecret(secret)
   const kept = options.keyRing.findKept(hash)
   if (secret === undefined) done(new ProblemError('authentication_required', 'Send an API key: Authorization: Bearer <key>.'))
@@ -101,7 +104,8 @@ function admitCustomer(
 
 const BEARER = /^Bearer +([\x21-\x7e]{1,512}) *$/i
 
-function bearerOf({ headers }: FastifyRequest): string | undefined {
+/** The secret of `Authorization: Bearer <secret>`. */
+export function bearerOf({ headers }: FastifyRequest): string | undefined {
   return BEARER.exec(headers.authorization ?? '')?.[1]
 }
 

@@ -1,4 +1,4 @@
-/** Turns refusals, bad input and faults into problems (RFC 9457). What strangers may not know goes to the log alone. */
+/** Turns refusals, bad input and faults into problems (RFC 9457), and tells them. What strangers may not know goes to the log alone. */
 
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
@@ -15,12 +15,35 @@ export interface ProblemContext {
   readonly hide: (text: string) => string
 }
 
-/** Makes every error an `application/problem+json` answer. */
-export function handleErrors(app: FastifyInstance, context: ProblemContext): void {
-  app.setErrorHandler((error: FastifyError | Error, request, reply) => sendProblem(reply, problemOf(error, request), context))
+/** An error as one surface tells it. */
+export interface ToldError {
+  readonly status: number
+  /** Media type of the body. */
+  readonly type: string
+  readonly body: object
+  /** What a 401 tells of how to authenticate. */
+  readonly challenge: string
+}
+
+/** How a surface tells errors: the native API by problems, each dialect in its own way. */
+export type Teller = (problem: ProblemError, occurrence: Occurrence) => ToldError
+
+/** Tells errors as problems. */
+export function problemTeller(context: ProblemContext): Teller {
+  return (problem, occurrence) => ({
+    status: PROBLEMS[problem.code].status,
+    type: 'application/problem+json; charset=utf-8',
+    body: problemBody(problem, occurrence, context),
+    challenge: 'Bearer',
+  })
+}
+
+/** Makes every error below an app an answer. */
+export function handleErrors(app: FastifyInstance, tell: Teller): void {
+  app.setErrorHandler((error: FastifyError | Error, request, reply) => sendError(reply, problemOf(error, request), tell))
   app.setNotFoundHandler((request, reply) => {
-    const detail = `There is no ${request.method} ${pathOf(request.url).slice(0, 200)}.`
-    return sendProblem(reply, new ProblemError('not_found', detail), context)
+    const detail = `There is no ${request.method} ${pathOf(request.originalUrl).slice(0, 200)}.`
+    return sendError(reply, new ProblemError('not_found', detail), tell)
   })
 }
 
@@ -74,7 +97,7 @@ export function pathOf(url: string): string {
 }
 
 /** The request that a problem answers. */
-interface Occurrence {
+export interface Occurrence {
   readonly id: string
   readonly url: string
 }
@@ -114,45 +137,39 @@ export function problemBody(
   }
 }
 
-const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
-
-function sendProblem(reply: FastifyReply, problem: ProblemError, context: ProblemContext): FastifyReply {
-  const { status } = PROBLEMS[problem.code]
+function sendError(reply: FastifyReply, problem: ProblemError, tell: Teller): FastifyReply {
+  const { status, type, body, challenge } = tell(problem, reply.request)
   const retryAfter = problem.members.retry_after
   if (typeof retryAfter === 'number') reply.header('retry-after', retryAfter)
-  if (status === 401) reply.header('www-authenticate', 'Bearer')
-  return reply
-    .code(status)
-    .type(PROBLEM_TYPE)
-    .serializer(JSON.stringify)
-    .send(problemBody(problem, reply.request, context))
+  if (status === 401) reply.header('www-authenticate', challenge)
+  return reply.code(status).type(type).serializer(JSON.stringify).send(body)
 }
 
 /** Answers a request whose address cannot be read: no hook has seen it. */
-export function answerUnrouted(error: FastifyError, request: FastifyRequest, reply: FastifyReply, context: ProblemContext): void {
+export function answerUnrouted(error: FastifyError, request: FastifyRequest, reply: FastifyReply, tell: Teller): void {
   reply.header('x-request-id', request.id)
-  sendProblem(reply, problemOf(error, request), context)
+  sendError(reply, problemOf(error, request), tell)
 }
 
 /** Answers what cannot be read as HTTP, and hangs up. Whoever was too slow to say what they want is not answered. */
-export function answerUnreadable(error: Error & { readonly code?: string }, socket: Socket, id: string, context: ProblemContext): void {
+export function answerUnreadable(error: Error & { readonly code?: string }, socket: Socket, id: string, tell: Teller): void {
   if (!socket.writable || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
     socket.destroy(error)
     return
   }
   const problem = unreadable(error.code)
-  const { status, title } = PROBLEMS[problem.code]
-  const body = JSON.stringify(problemBody(problem, { id, url: '/' }, context))
+  const { status, type, body } = tell(problem, { id, url: '/' })
+  const text = JSON.stringify(body)
   const head = [
-    `HTTP/1.1 ${status} ${title}`,
-    `content-type: ${PROBLEM_TYPE}`,
-    `content-length: ${Buffer.byteLength(body)}`,
+    `HTTP/1.1 ${status} ${PROBLEMS[problem.code].title}`,
+    `content-type: ${type}`,
+    `content-length: ${Buffer.byteLength(text)}`,
     `x-request-id: ${id}`,
     'x-content-type-options: nosniff',
     'cache-control: no-store',
     'connection: close',
   ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`)
 }
 
 function unreadable(code: string | undefined): ProblemError {

@@ -14,7 +14,11 @@ import type { RateLimit, RateLimiter } from '../auth/rate-limiter.ts'
 import { hiderOf } from '../auth/secrets.ts'
 import type { Services } from '../operations/services.ts'
 import { guardAccess } from './access.ts'
-import { answerUnreadable, answerUnrouted, handleErrors, type ProblemContext } from './error-handler.ts'
+import type { HandlerSettings } from './dialects/dialect.ts'
+import { type DialectName, INSTALLED_DIALECTS } from './dialects/installed.ts'
+import type { Mounts } from './dialects/mounts.ts'
+import { dialectTeller, type NamedDialect, serveDialect } from './dialects/serve-dialect.ts'
+import { answerUnreadable, answerUnrouted, handleErrors, type ProblemContext, problemTeller, type Teller } from './error-handler.ts'
 import { healthRoutes, refuseWhileStopping } from './health.ts'
 import { parseJson } from './json-body.ts'
 import { nativeApi } from './native/native-api.ts'
@@ -33,9 +37,18 @@ export interface ServerOptions {
   readonly operatorRateLimit: RateLimit | null
   /** Address of the server as its users see it; null: the one where it listens. */
   readonly publicUrl: string | null
+  readonly dialects: DialectSettings
   readonly logger: FastifyBaseLogger
   /** Logs every request; otherwise failures only. */
   readonly logRequests: boolean
+}
+
+/** Which dialects are served, and where besides their path prefixes. */
+export interface DialectSettings {
+  readonly names: readonly DialectName[]
+  readonly mounts: Mounts
+  /** By the dialect that they do the work of. */
+  readonly handlers: Readonly<Partial<Record<string, HandlerSettings>>>
 }
 
 /** Largest body of an operation that does not say otherwise. */
@@ -51,16 +64,21 @@ const MAX_PARAM_LENGTH = 2_500
 /** Builds the server; it listens when told to. */
 export async function buildServer(options: ServerOptions): Promise<FastifyInstance> {
   const { services, logger, logRequests } = options
+  const { mounts } = options.dialects
   const { topUpUrl, keyPrefix } = services.policy
   const problems: ProblemContext = { publicUrl: () => options.publicUrl ?? app.listeningOrigin, topUpUrl, hide: hiderOf(keyPrefix) }
+  const dialects = await loadDialects(options.dialects, problems)
+  const tell = problemTeller(problems)
+  const tellerOf = (dialect: string | undefined): Teller => dialects.find(({ name }) => name === dialect)?.tell ?? tell
   const nextId = requestIds()
   const app: FastifyInstance = fastify({
     loggerInstance: logger,
     childLoggerFactory: requestLogger,
     logController: new LogController({ disableRequestLogging: !logRequests }),
     genReqId: nextId,
-    frameworkErrors: (error, request, reply) => answerUnrouted(error, request, reply, problems),
-    clientErrorHandler: (error, socket) => answerUnreadable(error, socket, nextId(), problems),
+    rewriteUrl: (request) => mounts.pathOf(request),
+    frameworkErrors: (error, request, reply) => answerUnrouted(error, request, reply, tellerOf(request.url.split('/', 2)[1])),
+    clientErrorHandler: (error, socket) => answerUnreadable(error, socket, nextId(), tellerOf(mounts.onPort(socket.localPort))),
     return503OnClosing: false,
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -72,7 +90,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   })
   readBodies(app)
   setHeaders(app)
-  handleErrors(app, problems)
+  handleErrors(app, tell)
   refuseWhileStopping(app)
   guardAccess(app, { ...options, keyRing: services.keyRing })
   await app.register(healthRoutes, { store: services.store })
@@ -83,7 +101,22 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     native.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, () => native.swagger())
     await native.register(referencePage)
   })
+  for (const dialect of dialects) {
+    const context = { services, handler: options.dialects.handlers[dialect.name] ?? null }
+    await app.register(serveDialect, { prefix: `/${dialect.name}`, ...dialect, context })
+  }
   return app
+}
+
+async function loadDialects(
+  { names }: DialectSettings,
+  { hide }: ProblemContext,
+): Promise<readonly (NamedDialect & { readonly tell: Teller })[]> {
+  const load = async (name: DialectName) => {
+    const dialect = await INSTALLED_DIALECTS[name]()
+    return { name, dialect, tell: dialectTeller(dialect, hide) }
+  }
+  return Promise.all(names.map(load))
 }
 
 /**

@@ -2,14 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { type Obol, startObol } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
-import { auditFile } from '../../src/stores/sqlite/audit.ts'
+import { newPlace, type StoreKind } from './store.ts'
 
 /** The operator key of every Obol that a test runs. */
 export const OPERATOR_KEY = 'the-operator-key-of-the-tests'
@@ -35,7 +32,7 @@ export interface CallOptions {
 export interface TestObol {
   readonly obol: Obol
   readonly url: string
-  /** Path of the store's file. */
+  /** Path of the store's file, or URL of its schema. */
   readonly file: string
   /** The time that the server takes it to be; a test may move it. */
   readonly clock: { nowMs: number }
@@ -45,18 +42,21 @@ export interface TestObol {
 }
 
 /** Starts an Obol. At the end of the test it is stopped, and its store must pass an audit. */
-export async function startTestObol(t: TestContext, environment: Readonly<Record<string, string>> = {}): Promise<TestObol> {
-  const folder = mkdtempSync(join(tmpdir(), 'obol-test-'))
-  const file = join(folder, 'obol.db')
+export async function startTestObol(
+  t: TestContext,
+  environment: Readonly<Record<string, string>> = {},
+  kind: StoreKind = 'sqlite',
+): Promise<TestObol> {
+  const { file, databaseUrl, audit, remove } = await newPlace(kind)
   const clock = { nowMs: Date.now() }
   const log: string[] = []
-  const { config } = readConfig({ OBOL_PORT: '0', OBOL_DATABASE_URL: `sqlite:${file}`, OBOL_OPERATOR_KEY: OPERATOR_KEY, ...environment })
+  const { config } = readConfig({ OBOL_PORT: '0', OBOL_DATABASE_URL: databaseUrl, OBOL_OPERATOR_KEY: OPERATOR_KEY, ...environment })
   const logger = pino({ level: 'debug' }, { write: (line: string) => log.push(line) })
   const obol = await startObol(config, { clock: () => clock.nowMs, log: logger })
   t.after(async () => {
     await obol.close()
-    const { differences } = auditFile(file)
-    rmSync(folder, { recursive: true })
+    const { differences } = await audit()
+    await remove()
     assert.deepEqual(differences, [], 'the store passes an audit after the test')
   })
   return { obol, url: obol.address, file, clock, log, call: caller(obol.address) }

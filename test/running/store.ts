@@ -31,8 +31,10 @@ export type StoreKind = (typeof STORE_KINDS)[number]
 export const TEST_START_MS = Date.UTC(2026, 10, 20, 12, 30)
 
 /** Where a test's store is, and how it is opened, audited and taken away. */
-interface Place {
+export interface Place {
   readonly file: string
+  /** As the setting OBOL_DATABASE_URL says it. */
+  readonly databaseUrl: string
   readonly open: (clock: () => number) => Promise<Store>
   readonly audit: () => Promise<AuditReport>
   readonly remove: () => Promise<void>
@@ -47,6 +49,7 @@ async function sqlitePlace(): Promise<Place> {
   const file = join(folder, 'obol.db')
   return {
     file,
+    databaseUrl: `sqlite:${file}`,
     open: async (clock) => openSqliteStore({ file, clock, onFault: raise }),
     audit: async () => auditFile(file),
     remove: async () => rmSync(folder, { recursive: true }),
@@ -57,17 +60,23 @@ async function postgresPlace(): Promise<Place> {
   const url = await newSchema()
   return {
     file: url,
+    databaseUrl: url,
     open: (clock) => openPostgresStore({ url, clock }),
     audit: () => auditDatabase(url),
     remove: () => dropSchema(url),
   }
 }
 
+/** A place for one store, in which there is nothing yet. */
+export function newPlace(kind: StoreKind): Promise<Place> {
+  return PLACES[kind]()
+}
+
 const PLACES: Readonly<Record<StoreKind, () => Promise<Place>>> = { sqlite: sqlitePlace, postgres: postgresPlace }
 
 /** Opens a store. At the end of the test it is closed, and must pass an audit. */
 export async function openTestStore(t: TestContext, kind: StoreKind = 'sqlite'): Promise<TestStore> {
-  const place = await PLACES[kind]()
+  const place = await newPlace(kind)
   const clock = { nowMs: TEST_START_MS }
   const open = (): Promise<Store> => place.open(() => clock.nowMs)
   let store = await open()

@@ -1,9 +1,11 @@
-/** openapi.json: the document that the server gives at `/openapi.json`, from a server that is built and never listens. */
+/** openapi.json and those of the dialects: the documents that the server gives, from a server that is built and never listens. */
 
 import { pino } from 'pino'
 import { KeyRing } from '../../src/auth/key-ring.ts'
 import { RateLimiter } from '../../src/auth/rate-limiter.ts'
 import { hashSecret, KEY_PREFIX } from '../../src/auth/secrets.ts'
+import { type DialectName, INSTALLED_DIALECTS } from '../../src/http/dialects/installed.ts'
+import { Mounts } from '../../src/http/dialects/mounts.ts'
 import { buildServer } from '../../src/http/server.ts'
 import { PriceList } from '../../src/operations/price-list.ts'
 import type { Store } from '../../src/stores/store.ts'
@@ -12,8 +14,15 @@ import { MARK, type Page } from './page.ts'
 /** What the file says of itself; the server's own document does not. */
 export const GENERATED_FIELD = 'x-generated'
 
-/** The document, in the order in which the server writes it. */
-export async function openapiPage(store: Store): Promise<Page> {
+/** Where the document of a dialect is kept. */
+export function dialectFile(name: DialectName): string {
+  return `docs/reference/dialects/${name}.json`
+}
+
+const NAMES = Object.keys(INSTALLED_DIALECTS) as readonly DialectName[]
+
+/** The documents, each in the order in which the server writes it. */
+export async function openapiPages(store: Store): Promise<readonly Page[]> {
   const http = await buildServer({
     services: {
       store,
@@ -27,13 +36,19 @@ export async function openapiPage(store: Store): Promise<Page> {
     defaultRateLimit: { requests: 1, windowSeconds: 1 },
     operatorRateLimit: null,
     publicUrl: 'http://127.0.0.1:4000',
+    dialects: { names: NAMES, mounts: new Mounts([]), handlers: {} },
     logger: pino({ level: 'silent' }),
     logRequests: false,
   })
+  const page = async (url: string, path: string): Promise<Page> => {
+    const text = JSON.stringify((await http.inject(url)).json<Record<string, unknown>>(), null, 2)
+    return { path, text: `{ ${JSON.stringify(GENERATED_FIELD)}: ${JSON.stringify(MARK)},\n${text.slice('{\n'.length)}\n` }
+  }
   try {
-    const document = (await http.inject('/openapi.json')).json<Record<string, unknown>>()
-    const text = JSON.stringify(document, null, 2)
-    return { path: 'openapi.json', text: `{ ${JSON.stringify(GENERATED_FIELD)}: ${JSON.stringify(MARK)},\n${text.slice('{\n'.length)}\n` }
+    return [
+      await page('/openapi.json', 'openapi.json'),
+      ...(await Promise.all(NAMES.map((name) => page(`/${name}/openapi.json`, dialectFile(name))))),
+    ]
   } finally {
     await http.close()
   }

@@ -94,7 +94,9 @@ function refuseOffers(
   const [first, ...others] = offers
   const refusal = refuseCredits(state, { ...first, hold }, nowMs)
   if (refusal.refused === 'credits_in_flight') return refusal
-  return others.map((offer) => refuseCredits(state, { ...offer, hold }, nowMs)).find(({ refused }) => refused === 'credits_in_flight') ?? refusal
+  return (
+    others.map((offer) => refuseCredits(state, { ...offer, hold }, nowMs)).find(({ refused }) => refused === 'credits_in_flight') ?? refusal
+  )
 }
 
 /**

@@ -8,6 +8,7 @@ import { accountId, objectId } from '../../core/ids.ts'
 import { type ChargeRecord, DEBT, drawsOf, isCharge } from '../../core/record.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import type { Applied } from '../../stores/store.ts'
+import { setCreditHeaders } from '../credit-headers.ts'
 import { refusalError } from '../error-handler.ts'
 import { sendJson } from '../written-json.ts'
 import { timeOut } from './values.ts'
@@ -16,12 +17,7 @@ import { timeOut } from './values.ts'
 export function sendCharge(reply: FastifyReply, outcome: Applied | Refusal): FastifyReply {
   if (isRefusal(outcome)) throw refusalError(outcome)
   const record = chargeOf(outcome)
-  reply
-    .code(201)
-    .header('x-credits-charged', formatCredits(record.credits))
-    .header('x-credits-remaining', formatCredits(availableOf(record.balance)))
-    .header('x-credits-charge-id', objectId('chg', outcome.account, record.seq))
-  if (outcome.isReplay) reply.header('idempotent-replayed', 'true')
+  setCreditHeaders(reply.code(201), outcome, record)
   return sendJson(reply, writeCharge(outcome.account, record))
 }
 

@@ -1,0 +1,30 @@
+/** How clients say who they are: in the Authorization header, or in one of their product's own. */
+
+import type { FastifyRequest } from 'fastify'
+import { bearerOf } from '../access.ts'
+
+/** Where a product's clients put their key. */
+export interface Credentials {
+  /** Undefined: the request has none. */
+  readonly secretOf: (request: FastifyRequest) => string | undefined
+  /** Of the answer to those who have none or a wrong one (RFC 9110 §11.6.1). */
+  readonly challenge: string
+  /** As OpenAPI says it. */
+  readonly scheme:
+    | { readonly type: 'http'; readonly scheme: 'bearer' }
+    | { readonly type: 'apiKey'; readonly in: 'header'; readonly name: string }
+}
+
+/** `Authorization: Bearer <key>`. */
+export const BEARER: Credentials = { secretOf: bearerOf, challenge: 'Bearer', scheme: { type: 'http', scheme: 'bearer' } }
+
+const PLAIN = /^[\x21-\x7e]{1,512}$/
+
+/** A key in a header of its own. */
+export function keyHeader(name: string): Credentials {
+  const secretOf = ({ headers }: FastifyRequest): string | undefined => {
+    const value = headers[name]
+    return typeof value === 'string' && PLAIN.test(value) ? value : undefined
+  }
+  return { secretOf, challenge: `ApiKey header="${name}"`, scheme: { type: 'apiKey', in: 'header', name } }
+}

@@ -1,0 +1,47 @@
+/**
+ * Where dialects are reached besides their path prefix: by a host name, and on a port of their own. There every path is the
+ * dialect's; it is routed as if the prefix stood before it, so that a dialect has its routes once.
+ */
+
+import type { IncomingMessage } from 'node:http'
+
+/** A host name that belongs to a dialect. */
+export interface MountedHost {
+  readonly dialect: string
+  readonly host: string
+}
+
+/** The start of a request target that names its host, as clients of proxies write it. */
+const ABSOLUTE = /^https?:\/\/[^/?#]*/i
+
+export class Mounts {
+  readonly #byHost: ReadonlyMap<string, string>
+  readonly #byPort = new Map<number, string>()
+
+  constructor(hosts: readonly MountedHost[]) {
+    this.#byHost = new Map(hosts.map(({ dialect, host }) => [host, dialect]))
+  }
+
+  /** From now on a port is a dialect's. */
+  own(port: number, dialect: string): void {
+    this.#byPort.set(port, dialect)
+  }
+
+  /** The dialect whose port it is; undefined: nobody's own. */
+  onPort(port: number | undefined): string | undefined {
+    return port === undefined ? undefined : this.#byPort.get(port)
+  }
+
+  /** The path of a request as the router knows it. */
+  pathOf({ url = '/', headers, socket }: IncomingMessage): string {
+    const dialect = this.onPort(socket.localPort) ?? this.#byHost.get(hostName(headers.host))
+    if (dialect === undefined) return url
+    const path = url.replace(ABSOLUTE, '')
+    return `/${dialect}${path.startsWith('/') ? '' : '/'}${path}`
+  }
+}
+
+/** The name in a Host header, without its port. */
+function hostName(header: string | undefined): string {
+  return (header ?? '').toLowerCase().replace(/:\d+$/, '')
+}
