@@ -7,6 +7,8 @@ import { bearerOf } from '../access.ts'
 export interface Credentials {
   /** Undefined: the request has none. */
   readonly secretOf: (request: FastifyRequest) => string | undefined
+  /** Told to those who send none. */
+  readonly howTo: string
   /** Of the answer to those who have none or a wrong one (RFC 9110 §11.6.1). */
   readonly challenge: string
   /** As OpenAPI says it. */
@@ -16,7 +18,12 @@ export interface Credentials {
 }
 
 /** `Authorization: Bearer <key>`. */
-export const BEARER: Credentials = { secretOf: bearerOf, challenge: 'Bearer', scheme: { type: 'http', scheme: 'bearer' } }
+export const BEARER: Credentials = {
+  secretOf: bearerOf,
+  howTo: 'Send an API key: Authorization: Bearer <key>.',
+  challenge: 'Bearer',
+  scheme: { type: 'http', scheme: 'bearer' },
+}
 
 const PLAIN = /^[\x21-\x7e]{1,512}$/
 
@@ -26,5 +33,6 @@ export function keyHeader(name: string): Credentials {
     const value = headers[name]
     return typeof value === 'string' && PLAIN.test(value) ? value : undefined
   }
-  return { secretOf, challenge: `ApiKey header="${name}"`, scheme: { type: 'apiKey', in: 'header', name } }
+  const howTo = `Send an API key: ${name}: <key>.`
+  return { secretOf, howTo, challenge: `ApiKey header="${name}"`, scheme: { type: 'apiKey', in: 'header', name } }
 }

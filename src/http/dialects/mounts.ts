@@ -32,16 +32,16 @@ export class Mounts {
     return port === undefined ? undefined : this.#byPort.get(port)
   }
 
+  /** The dialect of a Host header, whatever its port and the case of its letters. */
+  #onHost(header: string | undefined): string | undefined {
+    return this.#byHost.size === 0 || header === undefined ? undefined : this.#byHost.get(header.toLowerCase().replace(/:\d+$/, ''))
+  }
+
   /** The path of a request as the router knows it. */
   pathOf({ url = '/', headers, socket }: IncomingMessage): string {
-    const dialect = this.onPort(socket.localPort) ?? this.#byHost.get(hostName(headers.host))
+    const dialect = this.onPort(socket.localPort) ?? this.#onHost(headers.host)
     if (dialect === undefined) return url
     const path = url.replace(ABSOLUTE, '')
     return `/${dialect}${path.startsWith('/') ? '' : '/'}${path}`
   }
-}
-
-/** The name in a Host header, without its port. */
-function hostName(header: string | undefined): string {
-  return (header ?? '').toLowerCase().replace(/:\d+$/, '')
 }

@@ -35,18 +35,20 @@ export async function serveDialect(app: FastifyInstance, { name, dialect, contex
 /** How a dialect tells errors. Keys that somebody put in the wrong place are not repeated. */
 export function dialectTeller(dialect: Dialect, hide: (text: string) => string): Teller {
   return (problem) => {
-    const { status, body } = dialect.tell(failureOf(problem, hide))
-    return { status, type: 'application/json; charset=utf-8', body, challenge: dialect.credentials.challenge }
+    const { howTo, challenge } = dialect.credentials
+    const failure = failureOf(problem)
+    const text = problem.code === 'authentication_required' ? howTo : hide(problem.message)
+    const { status, body } = dialect.tell({ ...failure, text })
+    return { status, type: 'application/json; charset=utf-8', body, challenge }
   }
 }
 
-function failureOf({ code, message, members }: ProblemError, hide: (text: string) => string): Failure {
+function failureOf({ code, members }: ProblemError): Omit<Failure, 'text'> {
   const { retry_after: retryAfter, errors } = members
   const [place, ...others] = Array.isArray(errors) ? (errors as readonly { readonly pointer: string }[]) : []
   return {
     code,
     status: PROBLEMS[code].status,
-    text: hide(message),
     retryAfterSeconds: typeof retryAfter === 'number' ? retryAfter : null,
     field: place !== undefined && others.length === 0 ? (place.pointer.split('/').at(-1) ?? null) : null,
   }

@@ -87,7 +87,12 @@ function read({ ok, status, headers }: Response, text: string): Handled {
   if (ok && json !== undefined) return { isDone: true, text, credits: parseCredits(headers.get('x-credits-charged')) ?? null }
   if (!OWN_REFUSALS.has(status)) return failed(new Error(`the handler answered ${status} ${ok ? 'and no JSON' : ''}`.trim()))
   const message = messageIn(json) ?? 'The request was refused.'
-  return { isDone: false, status, message, retryAfter: status === 429 ? headers.get('retry-after') : null, cause: null }
+  return { isDone: false, status, message, retryAfter: status === 429 ? secondsIn(headers.get('retry-after')) : null, cause: null }
+}
+
+/** A time to wait, as clients take it: some sleep all of it, and none reads a date. */
+function secondsIn(header: string | null): string | null {
+  return header !== null && /^[1-9]\d{0,2}$/.test(header) ? header : null
 }
 
 /** Undefined: it is no JSON. */

@@ -115,5 +115,6 @@ test('a key goes into x-access-token, and nowhere else', async (t) => {
   for (const { status, body } of answers) {
     assert.deepEqual([status, body.success, typeof body.message], [401, false, 'string'])
     assert.deepEqual(Object.keys(body), ['success', 'message'])
+    assert.doesNotMatch(body.message, /Bearer/)
   }
 })
