@@ -146,14 +146,14 @@ export const SETTINGS = {
       'Address of your service that does the work which the ShortGenius dialect charges; it may have a name and password. Without it the work is answered with samples.',
     fallback: null,
     isSecret: true,
-    parse: httpAddress,
-    form: 'an http or https address',
+    parse: (value: string) => (/[?#]/.test(value) ? undefined : httpAddress(value)),
+    form: 'an http or https address without a query',
   },
   OBOL_SHORTGENIUS_HANDLER_SECONDS: {
     meaning: 'Longest that this service may take for one request.',
     fallback: '60',
-    parse: integer(1, 600),
-    form: 'a number from 1 to 600',
+    parse: integer(1, 300),
+    form: 'a number from 1 to 300',
   },
   OBOL_TOP_UP_URL: {
     meaning: 'Where customers buy credits: given with `insufficient_credits` and in `GET /v1/credits`.',

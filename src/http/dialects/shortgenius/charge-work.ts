@@ -19,7 +19,7 @@ import { type Customer, customerOf } from '../customer.ts'
 import type { DialectContext, HandlerSettings } from '../dialect.ts'
 import { timeOut } from '../times.ts'
 import { uuidOf } from '../uuids.ts'
-import { type HandedWork, handOver } from './handler.ts'
+import { type HandedWork, type Handled, handOver } from './handler.ts'
 import { quantitiesFor, type WorkBody } from './measures.ts'
 import type { Work } from './works.ts'
 
@@ -97,27 +97,50 @@ async function sendSample(order: Order, reply: FastifyReply): Promise<FastifyRep
 }
 
 async function sendHandled(order: Order, reply: FastifyReply, handler: HandlerSettings): Promise<FastifyReply> {
-  const { services, caller, request } = order
+  const { services, caller } = order
   const opened = done(await openHold(services, caller, { ...workOf(order), ttlMs: handler.timeoutMs + MARGIN_MS, policy: 'cap' }))
   const [record] = opened.records
   if (record?.kind !== 'hold') throw new Error('the command opened no hold')
   const hold = { account: opened.account, seq: record.seq }
-  const status = opened.isReplay ? await statusOf(services, hold) : 'live'
-  if (opened.isReplay && status !== 'captured') return sendRefused(reply, 409, REPEATED[status])
+  const status = opened.isReplay ? await statusOf(services, hold) : 'opened'
+  if (status !== 'opened' && status !== 'captured') return sendRefused(reply, 409, REPEATED[status])
   const handled = await handOver(handler, await handed(order, hold, record))
-  const again = { ...caller, idempotency: null }
-  if (!handled.isDone) {
-    if (handled.cause !== null) request.log.error({ err: handled.cause }, 'the handler failed')
-    if (status === 'live') done(await releaseHold(services, again, hold))
-    if (handled.retryAfter !== null) reply.header('retry-after', handled.retryAfter)
-    return sendRefused(reply, handled.status, handled.message)
-  }
-  if (status === 'live') {
-    const captured = done(await captureHold(services, again, { hold, request: { ...ALL_OF_IT, amount: handled.credits } }))
-    const [charged] = captured.records.filter(isCharge)
-    if (charged) setCreditHeaders(reply, captured, charged)
-  } else reply.header('idempotent-replayed', 'true')
+  const isCaptured = status === 'captured'
+  return handled.isDone ? sendDone(order, reply, { hold, handled, isCaptured }) : sendUndone(order, reply, { hold, handled, isCaptured })
+}
+
+/** What became of the work that a hold is for. */
+interface Ended<Kind extends Handled> {
+  readonly hold: Address
+  readonly handled: Kind
+  /** The work had been done and charged before. */
+  readonly isCaptured: boolean
+}
+
+type Done = Extract<Handled, { readonly isDone: true }>
+type Undone = Extract<Handled, { readonly isDone: false }>
+
+async function sendDone(
+  { services, caller }: Order,
+  reply: FastifyReply,
+  { hold, handled, isCaptured }: Ended<Done>,
+): Promise<FastifyReply> {
+  if (isCaptured) return sendJson(reply.header('idempotent-replayed', 'true'), handled.text)
+  const request = { ...ALL_OF_IT, amount: handled.credits }
+  // Refused where the handler has captured the hold itself.
+  const captured = await captureHold(services, { ...caller, idempotency: null }, { hold, request })
+  if (!isRefusal(captured)) for (const charged of captured.records.filter(isCharge)) setCreditHeaders(reply, captured, charged)
   return sendJson(reply, handled.text)
+}
+
+async function sendUndone(order: Order, reply: FastifyReply, { hold, handled, isCaptured }: Ended<Undone>): Promise<FastifyReply> {
+  const { services, caller, request } = order
+  const { cause, retryAfter, status, message } = handled
+  if (cause !== null) request.log.error({ err: cause }, 'the handler failed')
+  // Refused where the handler has ended the hold itself: then there is nothing to release.
+  if (!isCaptured) await releaseHold(services, { ...caller, idempotency: null }, hold)
+  if (retryAfter !== null) reply.header('retry-after', retryAfter)
+  return sendRefused(reply, status, message)
 }
 
 /** A capture of all that is held, unless an amount says less; never more. */

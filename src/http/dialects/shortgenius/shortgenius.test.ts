@@ -283,6 +283,21 @@ for (const kind of STORE_KINDS)
       assert.deepEqual(await balance(), { credits: 184.5 })
     })
 
+    await t.test('may capture the hold itself, or let it go', async () => {
+      handler.answer = async ({ headers }) => {
+        await call('POST', `/v1/holds/${headers['x-obol-hold']}/capture`, { amount: '4' })
+        return { body: { id: 'own' } }
+      }
+      const captured = await post('/videos')
+      assert.deepEqual([captured.status, captured.body, captured.headers.get('x-credits-charged')], [200, { id: 'own' }, null])
+      handler.answer = async ({ headers }) => {
+        await call('POST', `/v1/holds/${headers['x-obol-hold']}/release`)
+        return { status: 400, body: { message: 'No foxes' } }
+      }
+      assert.deepEqual((await post('/videos')).body, { message: 'No foxes' })
+      assert.deepEqual(await balance(), { credits: 180.5 })
+    })
+
     await t.test('is not asked when there are too few credits', async () => {
       const handed = handler.handed.length
       const { status, body } = await post('/videos', { duration: 3_600 })
