@@ -160,7 +160,7 @@ test('prices are checked, published and shown, as a table and as JSON', async (t
   const nothing = { code: 1, stdout: '', stderr: 'obol: not_found: No price book has been published yet.\n' }
   assert.deepEqual(await run('prices', 'show'), nothing)
   assert.match((await lines(run, 'prices', 'check', SAMPLE_PRICES_FILE))[0] ?? '', /price-book\.json: \d+ operations, no faults\.$/)
-  assert.deepEqual(await json(run, 'prices', 'check', SAMPLE_PRICES_FILE), { ok: true, operations: 20, faults: [] })
+  assert.deepEqual(await json(run, 'prices', 'check', SAMPLE_PRICES_FILE), { ok: true, operations: 22, faults: [] })
   const published = await fields(run, 'prices', 'publish', SAMPLE_PRICES_FILE, '--idempotency-key', 'first')
   assert.deepEqual(Object.keys(published), ['version', 'effective_at', 'published_at'])
   assert.equal((await json(run, 'prices', 'publish', SAMPLE_PRICES_FILE, '--idempotency-key', 'first')).version, 1)
