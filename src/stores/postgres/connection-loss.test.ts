@@ -131,6 +131,16 @@ test('two nodes whose connections are cut at random share keys: each has one eff
   assert.equal(await chargesOn(url), heard.size)
 })
 
+test('a price book whose connection is cut on the way is published all the same, once', async (t) => {
+  const { store, proxy } = await openProxied(t)
+  let left = 2
+  proxy.mishap = (data) => (data.includes('publish price book') && left-- > 0 ? 'cut before' : null)
+  const published = await store.publishPrices({ effectiveAtMs: null, prices: [], idempotency: null })
+  assert.equal(!isRefusal(published) && published.book.version, 1)
+  assert.equal(left, -1)
+  assert.equal((await store.priceBooks()).length, 1)
+})
+
 test('a server that cannot be reached for a while is waited for; after that the caller hears so, and nothing is done', async (t) => {
   const { store, proxy, url } = await openProxied(t, { patience: { reconnectMs: 1_500 } })
   await openAccount(store, 1, 100)

@@ -122,6 +122,8 @@ export class Readers {
     this.#pool = new pg.Pool({ ...sessionConfig(address, patience), max: MAX_READERS, idleTimeoutMillis: 60_000 })
     // A session that ends while it rests is taken out of the pool.
     this.#pool.on('error', () => undefined)
+    // One that ends while it is asked something rejects what was asked; unheard, its own event would end the process.
+    this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
   readonly run: Runner = async <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => {
