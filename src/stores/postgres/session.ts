@@ -1,6 +1,6 @@
 /** Sessions on the server: one that is opened again when it is lost, and a pool of them for reads. */
 
-import pg, { type Client, type Pool, type QueryResultRow } from 'pg'
+import pg, { type Client, type Pool, type PoolClient, type QueryResultRow } from 'pg'
 import { type Address, type Patience, sessionConfig } from './address.ts'
 import { ConnectionLostError, faultOf, messageOf, verdictOn } from './faults.ts'
 
@@ -40,8 +40,12 @@ async function committed(run: Runner): Promise<void> {
     await run(COMMIT, [])
   } catch (cause) {
     if (verdictOn(cause) !== 'lost') throw cause
-    throw new OutcomeUnknownError('The connection to PostgreSQL was lost during a commit: it may have happened or not.', { cause })
+    throw outcomeUnknown(cause)
   }
+}
+
+function outcomeUnknown(cause: unknown): OutcomeUnknownError {
+  return new OutcomeUnknownError('The connection to PostgreSQL was lost during a commit: it may have happened or not.', { cause })
 }
 
 /** One session of a lane. Statements that are sent in one turn travel together. */
@@ -117,8 +121,10 @@ function endQuietly(client: Client): void {
 /** A pool of sessions for reads, which are tried again on another session when one is lost. */
 export class Readers {
   readonly #pool: Pool
+  readonly #patience: Patience
 
   constructor(address: Address, patience: Patience) {
+    this.#patience = patience
     this.#pool = new pg.Pool({ ...sessionConfig(address, patience), max: MAX_READERS, idleTimeoutMillis: 60_000 })
     // A session that ends while it rests is taken out of the pool.
     this.#pool.on('error', () => undefined)
@@ -135,6 +141,23 @@ export class Readers {
         const fault = faultOf(cause)
         if (attempt > MAX_READERS || this.#pool.ended || verdictOn(fault) !== 'lost') throw fault
         if (attempt > 2) await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
+  }
+
+  /** As `run`, for a statement that writes: it is tried again only when nothing can have come of it. */
+  readonly runOnce: Runner = async <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => {
+    for (let attempt = 1; ; attempt++) {
+      const { run, release } = await this.#connect()
+      try {
+        const rows = await run<Row>(statement, values)
+        release(false)
+        return rows
+      } catch (fault) {
+        const verdict = verdictOn(fault)
+        release(verdict === 'lost')
+        if (verdict === 'lost') throw outcomeUnknown(fault)
+        if (attempt > MAX_READERS || verdict !== 'again') throw fault
       }
     }
   }
@@ -157,9 +180,7 @@ export class Readers {
   }
 
   async #connect(): Promise<{ readonly run: Runner; readonly release: (isBroken: boolean) => void }> {
-    const client = await this.#pool.connect().catch((cause: unknown) => {
-      throw faultOf(cause)
-    })
+    const client = await this.#session()
     const run: Runner = async (statement, values) => {
       try {
         return (await client.query({ ...statement, values: [...values] })).rows
@@ -168,6 +189,20 @@ export class Readers {
       }
     }
     return { run, release: (isBroken) => client.release(isBroken) }
+  }
+
+  /** A session of the pool. Nothing is done yet, so a server that cannot be reached is tried again. */
+  async #session(): Promise<PoolClient> {
+    const endMs = performance.now() + this.#patience.reconnectMs
+    for (;;) {
+      try {
+        return await this.#pool.connect()
+      } catch (cause) {
+        const fault = faultOf(cause)
+        if (performance.now() > endMs || this.#pool.ended || verdictOn(fault) === 'refused') throw fault
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+      }
+    }
   }
 
   async close(): Promise<void> {
