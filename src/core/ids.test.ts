@@ -1,13 +1,36 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { accountId, eventId, type IdPrefix, MAX_ACCOUNT_NUMBER, MAX_SEQUENCE, objectId, parseAccountId, parseObjectId } from './ids.ts'
+import {
+  accountId,
+  eventId,
+  type IdPrefix,
+  MAX_ACCOUNT_NUMBER,
+  MAX_SEQUENCE,
+  objectId,
+  parseAccountId,
+  parseObjectId,
+  userId,
+} from './ids.ts'
 
 const PREFIXES: readonly IdPrefix[] = ['key', 'grant', 'chg', 'hold', 'rfd', 'adj', 'rec', 'evt']
 const EXTREMES = [0, 1, 31, 32, 1023, 1024, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 32 + 1, 2 ** 35, MAX_ACCOUNT_NUMBER - 1, MAX_ACCOUNT_NUMBER]
 const anyAccount = fc.integer({ min: 0, max: MAX_ACCOUNT_NUMBER })
 const anySeq = fc.integer({ min: 0, max: MAX_SEQUENCE })
 const anyPrefix = fc.constantFrom(...PREFIXES)
+
+test('a user’s id has all of its random bits, and always the same length', () => {
+  assert.deepEqual(
+    [userId(0n), userId(2n ** 80n - 1n), userId(31n)],
+    ['user_0000000000000000', 'user_vvvvvvvvvvvvvvvv', 'user_000000000000000v'],
+  )
+  fc.assert(
+    fc.property(fc.bigInt(0n, 2n ** 80n - 1n), fc.bigInt(0n, 2n ** 80n - 1n), (one, other) => {
+      assert.match(userId(one), /^user_[0-9a-v]{16}$/)
+      assert.equal(userId(one) === userId(other), one === other)
+    }),
+  )
+})
 
 test('ids look as the documentation shows them', () => {
   const table: readonly (readonly [string, string])[] = [

@@ -54,6 +54,16 @@ export function parseObjectId(prefix: IdPrefix, id: string): Address | undefined
   return { account: Number.parseInt(match[2], 32), seq: Number.parseInt(match[3], 32) }
 }
 
+/** The id of a user: users belong to no one account, so their ids are random. */
+export type UserId = `user_${string}`
+
+/** Makes the id of a user of 80 random bits: `user_` and 16 characters. */
+export function userId(random: bigint): UserId {
+  return `user_${BigInt.asUintN(80, random)
+    .toString(32)
+    .padStart(16, '0')}`
+}
+
 /** The id of one of a record's events: `evt_`, the record's address, and the event's place among them. */
 export function eventId(account: number, seq: number, index: number): string {
   return `${objectId('evt', account, seq)}_${index}`

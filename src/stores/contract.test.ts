@@ -8,7 +8,9 @@ import { limitsContract } from '../../test/contract/limits.ts'
 import { livesContract } from '../../test/contract/lives.ts'
 import { orderingContract } from '../../test/contract/ordering.ts'
 import { readingContract } from '../../test/contract/reading.ts'
+import { sessionsContract } from '../../test/contract/sessions.ts'
 import { usageContract } from '../../test/contract/usage.ts'
+import { usersContract } from '../../test/contract/users.ts'
 import { STORE_KINDS } from '../../test/running/store.ts'
 
 for (const kind of STORE_KINDS)
@@ -21,4 +23,6 @@ for (const kind of STORE_KINDS)
     livesContract(kind)
     keysContract(kind)
     limitsContract(kind)
+    usersContract(kind)
+    sessionsContract(kind)
   })

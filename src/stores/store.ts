@@ -7,6 +7,7 @@ import type { ClosedGrant, EndedHold } from '../core/decisions/facts.ts'
 import type { PriceRow } from '../core/price-parsing.ts'
 import type { Actor, JournalRecord, KeyTerms } from '../core/record.ts'
 import type { Refusal } from '../core/refusals.ts'
+import type { PlainData } from './plain-data.ts'
 
 /** The caller's name for a request, hashed; one per record that the request is to make. */
 export interface Idempotency {
@@ -199,8 +200,8 @@ export class OverloadedError extends Error {
   override readonly name = 'OverloadedError'
 }
 
-/** Where accounts live. */
-export interface Store {
+/** Where accounts live, and beside them the plain rows of what is not the ledger. */
+export interface Store extends PlainData {
   /**
    * Runs a command: checks its idempotency keys, decides it on the account's state at the store's time, and answers once all
    * that was decided is durable. Commands that wait together are committed together, each as if it were alone.

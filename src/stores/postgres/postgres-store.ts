@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Refusal } from '../../core/refusals.ts'
 import { MAX_BATCH, type Outcome } from '../batch.ts'
+import { plainData } from '../plain-data.ts'
 import { CommandQueue, type Settlement } from '../queue.ts'
 import type { Applied, Store, Transaction } from '../store.ts'
 import { OverloadedError } from '../store.ts'
@@ -19,6 +20,7 @@ import { HistoryReader } from './reads.ts'
 import { Readers, Session } from './session.ts'
 import { StateCache } from './state-cache.ts'
 import { StateReads } from './state-reads.ts'
+import { PostgresStatements } from './statements.ts'
 import { Ticks } from './ticks.ts'
 
 /** How a PostgreSQL store is opened. */
@@ -165,6 +167,7 @@ function makeStore({ options, readers, feed, secret, clock, commands }: StorePar
   const keys = new KeyReader(run)
   const states = new StateReads(run)
   return {
+    ...plainData(new PostgresStatements(readers)),
     secret,
     transact: (transaction) => commands.push(transaction),
     transactAll: (transactions) => commands.pushAll(transactions),

@@ -6,6 +6,7 @@ import type { Microcredits } from '../../core/credits.ts'
 import type { JournalRecord } from '../../core/record.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import { MAX_BATCH } from '../batch.ts'
+import { type PlainData, plainData } from '../plain-data.ts'
 import { CommandQueue } from '../queue.ts'
 import type {
   AccountRow,
@@ -37,6 +38,7 @@ import { type Entry, Memory } from './memory.ts'
 import { PriceBooks, Settings } from './price-books.ts'
 import { KeyReader, ProfileWriter } from './profiles.ts'
 import { HistoryReader } from './reads.ts'
+import { SqliteStatements } from './statements.ts'
 import { ROWS_PER_RECORD, WriteBack } from './write-back.ts'
 
 /** How a SQLite store is opened. */
@@ -72,6 +74,9 @@ export function openSqliteStore(options: SqliteOptions): Store {
 
 class SqliteStore implements Store {
   readonly secret: string
+  readonly users: PlainData['users']
+  readonly sessions: PlainData['sessions']
+  readonly signingKeys: PlainData['signingKeys']
   readonly #owned: OwnedDatabase
   readonly #queue: CommandQueue<Transaction, Applied | Refusal>
   readonly #memory: Memory
@@ -92,6 +97,10 @@ class SqliteStore implements Store {
 
   constructor(owned: OwnedDatabase, { maxCachedAccounts = DEFAULT_CACHED_ACCOUNTS, clock = Date.now, onFault }: SqliteOptions) {
     const { db } = owned
+    const { users, sessions, signingKeys } = plainData(new SqliteStatements(db))
+    this.users = users
+    this.sessions = sessions
+    this.signingKeys = signingKeys
     this.#owned = owned
     this.#onFault = onFault
     this.#checkpoints = new Checkpoints(owned.path, onFault)

@@ -1,0 +1,18 @@
+/** What a store keeps besides the ledger, on one screen. */
+
+import { Sessions } from './sessions.ts'
+import { SigningKeys } from './signing-keys.ts'
+import type { Statements } from './statements.ts'
+import { Users } from './users.ts'
+
+/** Plain rows by what they are about. */
+export interface PlainData {
+  readonly users: Users
+  readonly sessions: Sessions
+  readonly signingKeys: SigningKeys
+}
+
+/** The plain rows that an engine's statements lead to. */
+export function plainData(statements: Statements): PlainData {
+  return { users: new Users(statements), sessions: new Sessions(statements), signingKeys: new SigningKeys(statements) }
+}
