@@ -41,11 +41,13 @@ export interface Standing {
   readonly isLive: boolean
 }
 
-/** What became of a refresh token that could not be used. */
-export interface SpentToken {
+/** What is known of a refresh token. */
+export interface RefreshToken {
   readonly session: string
   /** Null: it has not been used. */
   readonly usedAtMs: number | null
+  /** Whether its session has not ended, by whatever cause. */
+  readonly isLive: boolean
 }
 
 /** Why a session ended before its time: its user signed out, or a refresh token was used again. */
@@ -53,6 +55,8 @@ export type SessionEnding = 'sign_out' | 'reuse'
 
 /** Sessions of one user, at most: the oldest are ended for new ones. */
 export const MAX_SESSIONS = 50
+
+const REMOVED_AT_ONCE = 500
 
 /** What makes a session `s` of a user `u` a live one, with a value for the time. */
 const LIVE = 's.ended_at_ms is null and s.until_ms > ? and s.epoch = u.epoch and u.disabled_at_ms is null'
@@ -104,13 +108,14 @@ export class Sessions {
   }
 
   /** What is known of a refresh token; undefined: nobody was given it, or its session is long over. */
-  spent(hash: string): Promise<SpentToken | undefined> {
-    return first<SpentToken>(
+  async refreshToken(hash: string, nowMs: number): Promise<RefreshToken | undefined> {
+    const row = await first<Omit<RefreshToken, 'isLive'> & { readonly isLive: number }>(
       this.#statements,
-      `select t.session_id as session, n.created_at_ms as "usedAtMs" from session_tokens t
+      `select s.id as session, n.created_at_ms as "usedAtMs", ${LIVE} as "isLive" ${OPENED}
        left join session_tokens n on n.follows = t.refresh_hash where t.refresh_hash = ?`,
-      [hash],
+      [nowMs, hash],
     )
+    return row && { ...row, isLive: row.isLive === 1 }
   }
 
   /** What an access token opens; undefined: nobody was given it, or its session is long over. */
@@ -139,8 +144,18 @@ export class Sessions {
     return rows.length > 0
   }
 
-  /** Removes sessions whose time was up before a moment, with their tokens. */
-  async removeEnded(beforeMs: number): Promise<void> {
-    await this.#statements.all('delete from sessions where until_ms < ?', [beforeMs])
+  /** Removes some of what is left of sessions whose time was up before a moment: so few rows that nobody is held up. Whether there may be more. */
+  async removeEnded(beforeMs: number): Promise<boolean> {
+    const tokens = await this.#statements.all(
+      `delete from session_tokens where refresh_hash in
+         (select t.refresh_hash from sessions s join session_tokens t on t.session_id = s.id where s.until_ms < ? limit ?) returning session_id`,
+      [beforeMs, REMOVED_AT_ONCE],
+    )
+    if (tokens.length > 0) return true
+    const sessions = await this.#statements.all(
+      'delete from sessions where id in (select id from sessions where until_ms < ? order by until_ms limit ?) returning id',
+      [beforeMs, REMOVED_AT_ONCE],
+    )
+    return sessions.length > 0
   }
 }

@@ -1,7 +1,7 @@
 /** Users and the accounts that they belong to. Each change names the state that it changes, so that of two one comes first. */
 
 import type { UserId } from '../core/ids.ts'
-import { first, type SqlValue, type Statements } from './statements.ts'
+import { first, type SqlValue, type Statements, UniqueViolationError } from './statements.ts'
 
 /** What a user may do in an account: an owner everything that its customers may, a member read and estimate. */
 export type Role = 'owner' | 'member'
@@ -94,7 +94,7 @@ export class Users {
     this.#statements = statements
   }
 
-  async #one(sql: string, values: Parameters<Statements['all']>[1]): Promise<UserRow | undefined> {
+  async #one(sql: string, values: readonly SqlValue[]): Promise<UserRow | undefined> {
     const row = await first<RawUser>(this.#statements, sql, values)
     return row && decodeUser(row)
   }
@@ -130,6 +130,16 @@ export class Users {
     )
   }
 
+  /** As `#one`, where another user may have the address that is written. */
+  async #oneWithEmail(sql: string, values: readonly SqlValue[]): Promise<UserRow | undefined | 'email_taken'> {
+    try {
+      return await this.#one(sql, values)
+    } catch (fault) {
+      if (fault instanceof UniqueViolationError) return 'email_taken'
+      throw fault
+    }
+  }
+
   /** Gives a user a one-time token in place of the one before, if the user has a password or none as `purpose` asks. */
   offer(id: UserId, { hash, purpose, untilMs }: OneTimeToken): Promise<UserRow | undefined> {
     return this.#one(
@@ -147,13 +157,13 @@ export class Users {
 
   /**
    * Sets a password by a one-time token, which works once, and ends the user's sessions. Undefined: the token does not work any
-   * more. Rejects with UniqueViolationError when an address is given that another user has; then nothing was done.
+   * more; 'email_taken': another user has the address that is given, and nothing was done.
    */
   redeem(
     hash: string,
     set: { readonly password: string; readonly email: Email | null; readonly nowMs: number },
-  ): Promise<UserRow | undefined> {
-    return this.#one(
+  ): Promise<UserRow | undefined | 'email_taken'> {
+    return this.#oneWithEmail(
       `update users set password = ?, epoch = epoch + 1, email = coalesce(email, cast(? as text)), email_key = coalesce(email_key, cast(? as text)), ${NO_ONE_TIME}
        where one_time_hash = ? and one_time_until_ms > ? and disabled_at_ms is null returning ${COLUMNS}`,
       [set.password, set.email?.text ?? null, set.email?.key ?? null, hash, set.nowMs],
@@ -174,17 +184,17 @@ export class Users {
   }
 
   /**
-   * Changes a user. One who is disabled has no sessions and no one-time token any more. Undefined: there is none. Rejects with
-   * UniqueViolationError when another user has the address; then nothing was done.
+   * Changes a user. One who is disabled has no sessions and no one-time token any more. Undefined: there is none; 'email_taken':
+   * another user has the address, and nothing was done.
    */
-  update(id: string, { email, isOperator, isDisabled }: UserChanges, nowMs: number): Promise<UserRow | undefined> {
+  update(id: string, { email, isOperator, isDisabled }: UserChanges, nowMs: number): Promise<UserRow | undefined | 'email_taken'> {
     const sets: (readonly [sql: string, ...values: SqlValue[]])[] = []
     if (email !== undefined) sets.push(['email = ?, email_key = ?', email.text, email.key])
     if (isOperator !== undefined) sets.push(['is_operator = ?', isOperator ? 1 : 0])
     if (isDisabled === false) sets.push(['disabled_at_ms = null'])
     if (isDisabled === true) sets.push([`disabled_at_ms = coalesce(disabled_at_ms, ?), epoch = epoch + 1, ${NO_ONE_TIME}`, nowMs])
     const values = sets.flatMap(([, ...given]) => given)
-    return this.#one(`update users set ${sets.map(([sql]) => sql).join(', ')} where id = ? returning ${COLUMNS}`, [...values, id])
+    return this.#oneWithEmail(`update users set ${sets.map(([sql]) => sql).join(', ')} where id = ? returning ${COLUMNS}`, [...values, id])
   }
 
   /** Users, newest first, or after one in the other direction. */

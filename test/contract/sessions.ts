@@ -82,12 +82,16 @@ export function sessionsContract(kind: StoreKind): void {
       const used = await Promise.all(names.map((name) => refresh(current, name, { nowMs: NOW + round })))
       const winners = names.filter((_, index) => used[index])
       assert.equal(winners.length, 1)
-      assert.deepEqual(await store.sessions.spent(tokens(current).refresh), { session: 's', usedAtMs: NOW + round })
+      assert.deepEqual(await store.sessions.refreshToken(tokens(current).refresh, NOW), {
+        session: 's',
+        usedAtMs: NOW + round,
+        isLive: true,
+      })
       for (const name of names) assert.equal((await standing(name)) !== undefined, winners.includes(name))
       current = winners[0] ?? ''
     }
-    assert.deepEqual(await store.sessions.spent(tokens(current).refresh), { session: 's', usedAtMs: null })
-    assert.equal(await store.sessions.spent('nobody'), undefined)
+    assert.deepEqual(await store.sessions.refreshToken(tokens(current).refresh, NOW), { session: 's', usedAtMs: null, isLive: true })
+    assert.equal(await store.sessions.refreshToken('nobody', NOW), undefined)
     for (const name of ['s', current]) assert.deepEqual([(await standing(name))?.isLive, (await standing(name))?.account], [true, ACCOUNT])
   })
 
@@ -97,9 +101,10 @@ export function sessionsContract(kind: StoreKind): void {
     await open('out')
     await store.sessions.end('out', 'sign_out', NOW)
     assert.equal(await refresh('out', 'out2'), false)
+    assert.equal((await store.sessions.refreshToken('refresh out', NOW))?.isLive, false)
     await store.users.leave(user.id, ACCOUNT)
     assert.equal(await refresh('s', 's2'), false)
-    assert.deepEqual(await store.sessions.spent('refresh s'), { session: 's', usedAtMs: null })
+    assert.deepEqual(await store.sessions.refreshToken('refresh s', NOW), { session: 's', usedAtMs: null, isLive: true })
     await store.users.join(user.id, { account: ACCOUNT, role: 'member' }, NOW)
     assert.equal(await refresh('s', 's2'), true)
   })
@@ -131,7 +136,7 @@ export function sessionsContract(kind: StoreKind): void {
     await open('other', { userId: userId(9n), epoch: 0 })
     for (let index = 0; index < MAX_SESSIONS; index++) await open(`n${index}`, { nowMs: NOW + 1 + index })
     assert.equal(await standing('s'), undefined)
-    assert.equal(await store.sessions.spent('refresh s'), undefined)
+    assert.equal(await store.sessions.refreshToken('refresh s', NOW), undefined)
     assert.equal((await standing('n0'))?.isLive, true)
     await open('last', { nowMs: NOW + 1_000 })
     assert.deepEqual([await standing('n0'), (await standing('other'))?.isLive], [undefined, true])
@@ -144,7 +149,9 @@ export function sessionsContract(kind: StoreKind): void {
     const known = (mark: string): Promise<boolean> => store.sessions.isKnownAddress(user.id, mark)
     assert.deepEqual([await known('home'), await known('office'), await known('elsewhere')], [true, true, false])
     assert.equal(await store.sessions.isKnownAddress(userId(9n), 'home'), false)
-    await store.sessions.removeEnded(NOW + DAY_MS + 1)
+    let rounds = 0
+    while (await store.sessions.removeEnded(NOW + DAY_MS + 1)) rounds++
+    assert.equal(rounds, 2, 'tokens first, then sessions')
     assert.deepEqual([await standing('s'), await standing('s2'), (await standing('long'))?.isLive], [undefined, undefined, true])
     assert.deepEqual([await known('home'), await known('office')], [false, true])
   })
