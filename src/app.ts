@@ -2,17 +2,22 @@
 
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
+import { AccessTokens } from './auth/access-tokens.ts'
 import { KeyRing } from './auth/key-ring.ts'
+import { Passwords } from './auth/passwords.ts'
 import { RateLimiter } from './auth/rate-limiter.ts'
 import { hashSecret, hiderOf, makeSecret, OPERATOR_PREFIX } from './auth/secrets.ts'
+import { SignInThrottle } from './auth/sign-in-throttle.ts'
+import { SignedIn } from './auth/signed-in.ts'
 import { type Background, startBackground } from './background.ts'
 import { type Config, sqliteFile } from './config.ts'
 import { Mounts } from './http/dialects/mounts.ts'
 import { type OwnPort, openOwnPorts } from './http/dialects/own-ports.ts'
 import { buildServer, type DialectSettings } from './http/server.ts'
 import { redaction } from './logging.ts'
+import { inviteFirstOperator } from './operations/manage-users.ts'
 import { PriceList } from './operations/price-list.ts'
-import type { Services } from './operations/services.ts'
+import type { Services, SignInParts } from './operations/services.ts'
 import { openPostgresStore } from './stores/postgres/postgres-store.ts'
 import { openSqliteStore } from './stores/sqlite/sqlite-store.ts'
 import type { Store } from './stores/store.ts'
@@ -35,6 +40,8 @@ export interface ObolOptions {
   readonly log?: Logger
   /** Shown the operator key that this start makes, once, before anything depends on it. */
   readonly onOperatorKey?: (key: string) => void
+  /** Shown the token of the first operator user, once, when no server on the store has made one before. Without it none is made. */
+  readonly onFirstOperator?: (token: string) => void
   /** Given the server before it listens: benches add the route that does nothing. */
   readonly extend?: (http: FastifyInstance) => void
 }
@@ -57,7 +64,9 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     topUpUrl: config.OBOL_TOP_UP_URL,
     keyPrefix: config.OBOL_KEY_PREFIX,
   }
-  const services: Services = { store, prices, policy, clock, keyRing: new KeyRing(store, clock, isShared ? SHARED_KEY_MS : undefined) }
+  const keyRing = new KeyRing(store, clock, isShared ? SHARED_KEY_MS : undefined)
+  const services: Services = { store, prices, policy, clock, keyRing, signIn: await openSignIn(config, store, clock) }
+  await offerFirstOperator(services, options.onFirstOperator)
   const mounts = new Mounts((config.OBOL_DIALECT_HOSTS ?? []).map(({ dialect, value: host }) => ({ dialect, host })))
   const http = await buildServer({
     services,
@@ -67,6 +76,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     operatorRateLimit: config.OBOL_OPERATOR_RATE_LIMIT,
     publicUrl: config.OBOL_PUBLIC_URL,
     dialects: { names: config.OBOL_DIALECTS, mounts, handlers: handlersOf(config) },
+    trustedProxies: config.OBOL_TRUSTED_PROXIES,
     logger: log,
     logRequests: config.OBOL_LOG_REQUESTS,
   })
@@ -111,6 +121,23 @@ async function hashOfOperatorKey(config: Config, store: Store, show: ObolOptions
   show?.(made)
   await store.saveSetting(OPERATOR_KEY_HASH, hashSecret(made))
   return hashSecret(made)
+}
+
+/** Says whose tokens they are where the server does not know its own address. */
+const NAMELESS_ISSUER = 'urn:obol'
+
+async function openSignIn(
+  { OBOL_PUBLIC_URL: issuer }: Config,
+  { signingKeys: keys, sessions }: Store,
+  clock: () => number,
+): Promise<SignInParts> {
+  const tokens = await AccessTokens.open({ keys, clock, issuer: issuer ?? NAMELESS_ISSUER })
+  return { tokens, passwords: new Passwords(), throttle: new SignInThrottle(clock), signedIn: new SignedIn(tokens, sessions, clock) }
+}
+
+async function offerFirstOperator(services: Services, show: ObolOptions['onFirstOperator']): Promise<void> {
+  const token = show ? await inviteFirstOperator(services) : null
+  if (token !== null) show?.(token)
 }
 
 /** Connections that a last answer has left idle are closed so often while the server stops: Node closes those only that are idle before. */

@@ -23,6 +23,8 @@ interface Task {
 const TASKS: readonly Task[] = [
   { name: 'book what is due', everyMs: 1_000, run: bookDue },
   { name: 'note when keys were used', everyMs: 60_000, run: ({ keyRing }) => keyRing.saveUses() },
+  { name: 'see to the keys that sign access tokens', everyMs: 1_000, run: ({ signIn }) => signIn.tokens.maintain() },
+  { name: 'remove sessions that are over', everyMs: 3_600_000, run: removeEndedSessions },
   { name: 'read prices that other servers published', everyMs: 1_000, run: ({ prices }) => prices.refresh(), isForShared: true },
 ]
 
@@ -34,6 +36,11 @@ export async function bookDue({ store, clock }: Pick<Services, 'store' | 'clock'
   )
   for (const outcome of await Promise.all(booked))
     if (isRefusal(outcome)) throw new Error(`what is due could not be booked: ${outcome.detail}`)
+}
+
+/** Removes sessions whose time is up, a few at a time: requests are answered in between. */
+async function removeEndedSessions({ store, clock }: Services): Promise<void> {
+  while (await store.sessions.removeEnded(clock())) await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** Starts the tasks. One that fails is logged and runs again at its next turn. */

@@ -1,6 +1,7 @@
 /** Every setting: its name, what it means, what it may be, and what it is when nobody says. */
 
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import type { RateLimit } from './auth/rate-limiter.ts'
 import { isKeyPrefix, KEY_PREFIX } from './auth/secrets.ts'
 import type { CapturePolicy } from './core/account.ts'
@@ -83,6 +84,18 @@ function hostName(text: string): string | undefined {
   return /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(text) ? text.toLowerCase() : undefined
 }
 
+/** Reads addresses and networks (`10.0.0.0/8`), separated by commas; undefined: one of them is none. */
+function networks(text: string): readonly string[] | undefined {
+  const named = text.split(',').map((network) => network.trim())
+  return named.every(isNetwork) ? named : undefined
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...rest] = text.split('/')
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  return rest.length === 0 && (prefix === undefined ? bits > 0 : integer(1, bits)(prefix) !== undefined)
+}
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
 
 /** Shortest operator key. */
@@ -122,6 +135,13 @@ export const SETTINGS = {
     fallback: null,
     parse: httpAddress,
     form: 'an http or https address',
+  },
+  OBOL_TRUSTED_PROXIES: {
+    meaning:
+      'Proxies in front of the server, whose `X-Forwarded-For` is believed: it says where sign-ins come from, which are limited by address. Without it: none is believed.',
+    fallback: null,
+    parse: networks,
+    form: 'addresses and networks separated by commas, such as 127.0.0.1,10.0.0.0/8',
   },
   OBOL_DIALECTS: {
     meaning: "Other products' APIs that are served, each below its name: `/evolink/v1/credits`.",

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { pino } from 'pino'
 import { startTestObol } from '../test/running/obol.ts'
-import { hideSecrets, KEY_PREFIX, makeSecret, OPERATOR_PREFIX } from './auth/secrets.ts'
+import { hideSecrets, KEY_PREFIX, makeSecret, ONE_TIME_PREFIXES, OPERATOR_PREFIX, REFRESH_PREFIX } from './auth/secrets.ts'
 import { redaction } from './logging.ts'
 
 /** What a logger with redaction writes, as it was written and as it reads. */
@@ -20,6 +20,10 @@ function logged(write: (log: ReturnType<typeof pino>) => void): { readonly text:
 const SECRETS = [
   makeSecret(KEY_PREFIX),
   makeSecret(OPERATOR_PREFIX),
+  makeSecret(REFRESH_PREFIX),
+  makeSecret(ONE_TIME_PREFIXES.invitation),
+  makeSecret(ONE_TIME_PREFIXES.password_reset),
+  'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl-_',
   'obol_test_abc123',
   'whsec_c2VjcmV0',
   'sk_live_abc123',
@@ -55,7 +59,16 @@ test('headers and fields that hold secrets are blanked by where they stand', () 
     log.info({
       req: { method: 'POST', headers: { authorization: 'Bearer x', cookie: 'a=b', 'idempotency-key': 'job-1', accept: '*/*' } },
       res: { headers: { 'set-cookie': 'a=b' } },
-      body: { password: 'p', secret: 's', api_key: 'k', token: 't', name: 'Ada' },
+      body: {
+        password: 'p',
+        secret: 's',
+        api_key: 'k',
+        token: 't',
+        access_token: 'a',
+        refresh_token: 'r',
+        current_password: 'c',
+        name: 'Ada',
+      },
     }),
   )
   assert.deepEqual(line.req, {
@@ -63,7 +76,8 @@ test('headers and fields that hold secrets are blanked by where they stand', () 
     headers: { authorization: '[redacted]', cookie: '[redacted]', 'idempotency-key': '[redacted]', accept: '*/*' },
   })
   assert.deepEqual(line.res, { headers: { 'set-cookie': '[redacted]' } })
-  assert.deepEqual(line.body, { password: '[redacted]', secret: '[redacted]', api_key: '[redacted]', token: '[redacted]', name: 'Ada' })
+  const hidden = ['password', 'secret', 'api_key', 'token', 'access_token', 'refresh_token', 'current_password']
+  assert.deepEqual(line.body, { ...Object.fromEntries(hidden.map((name) => [name, '[redacted]'])), name: 'Ada' })
 })
 
 test('a server that logs every request logs no key, no idempotency key and no body', async (t) => {

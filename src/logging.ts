@@ -25,6 +25,9 @@ export function redaction(hide = hideSecrets): Pick<LoggerOptions, 'redact' | 's
     '*.secret',
     '*.api_key',
     '*.token',
+    '*.access_token',
+    '*.refresh_token',
+    '*.current_password',
   ]
   return {
     redact: { paths, censor: '[redacted]' },

@@ -1,4 +1,4 @@
-/** API key secrets: a prefix that says what they are, 190 random bits, and a checksum that catches typing errors. */
+/** Secrets of keys and tokens: a prefix that says what they are, 190 random bits, and a checksum that catches typing errors. */
 
 import { hash, randomBytes } from 'node:crypto'
 import { crc32 } from 'node:zlib'
@@ -11,6 +11,10 @@ const CHECKSUM_LENGTH = 6
 export const KEY_PREFIX = 'obol_live_'
 /** The prefix of operator keys that Obol makes. */
 export const OPERATOR_PREFIX = 'obol_admin_'
+/** The prefix of refresh tokens. */
+export const REFRESH_PREFIX = 'obol_refresh_'
+/** The prefixes of tokens that set a password once. */
+export const ONE_TIME_PREFIXES = { invitation: 'obol_invitation_', password_reset: 'obol_reset_' } as const
 
 /** Makes a secret: prefix, 32 random characters, 6 of checksum. */
 export function makeSecret(prefix: string): string {
@@ -49,7 +53,7 @@ export function isKeyPrefix(text: string): boolean {
   return /^[A-Za-z][A-Za-z0-9_-]{0,18}[_-]$/.test(text) && text !== OPERATOR_PREFIX
 }
 
-const KNOWN = /\b(?:obol_(?:live|test|admin)_|whsec_|sk_(?:live|test)_)\w+/g
+const KNOWN = /\b(?:(?:obol_(?:live|test|admin|refresh|invitation|reset)_|whsec_|sk_(?:live|test)_)\w+|eyJ[\w-]+\.[\w-]+\.[\w-]*)/g
 /** Long enough to be a secret of any prefix: the checksum tells whether it is one. */
 const LONG_WORD = new RegExp(`[\\w-]{${RANDOM_LENGTH + CHECKSUM_LENGTH},}`, 'g')
 const HIDDEN = '[redacted]'

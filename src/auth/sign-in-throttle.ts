@@ -4,7 +4,7 @@
  * stranger can shut a user out from where that user has signed in before.
  */
 
-import { hash, randomBytes } from 'node:crypto'
+import { createHmac, hash, randomBytes } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import type { RateLimit } from './rate-limiter.ts'
 
@@ -107,6 +107,13 @@ class FadingCounts {
     }
     return { waitSeconds: null, forget }
   }
+}
+
+/** What is kept of an address, so that it is known again: nobody without the store's secret can tell which it was. */
+export function addressMark(secret: string, address: string): string {
+  return createHmac('sha256', secret)
+    .update(`address ${networkOf(address)}`)
+    .digest('base64url')
 }
 
 /** Whoever has an IPv6 address has 2⁶⁴ of them: they count as one. An IPv4 address is the same in either notation. */

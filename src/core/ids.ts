@@ -59,9 +59,7 @@ export type UserId = `user_${string}`
 
 /** Makes the id of a user of 80 random bits: `user_` and 16 characters. */
 export function userId(random: bigint): UserId {
-  return `user_${BigInt.asUintN(80, random)
-    .toString(32)
-    .padStart(16, '0')}`
+  return `user_${BigInt.asUintN(80, random).toString(32).padStart(16, '0')}`
 }
 
 /** The id of one of a record's events: `evt_`, the record's address, and the event's place among them. */

@@ -4,6 +4,7 @@ import type { AccountStatus, BudgetTerms, CapturePolicy, GrantTerms } from './ac
 import type { Balance } from './balance.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
+import type { UserId } from './ids.ts'
 
 /** One movement on one grant. Grant 0 is the account's debt, which is a grant with less than nothing remaining. */
 export interface Movement {
@@ -20,8 +21,8 @@ export interface Movement {
 /** The pseudo-grant whose negative remainder is the account's debt. */
 export const DEBT = 0
 
-/** Who caused a record: the operator's key, a customer's key, or time itself. */
-export type Actor = 'operator' | 'time' | `key_${string}`
+/** Who caused a record: the operator's key, a customer's key, a user, or time itself. */
+export type Actor = 'operator' | 'time' | `key_${string}` | UserId
 
 /** Values that callers attach; Obol stores and returns them and never looks inside. */
 export type Metadata = Readonly<Record<string, string>>

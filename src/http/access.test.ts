@@ -15,6 +15,7 @@ import {
   type TestAnswer,
   type TestObol,
 } from '../../test/running/obol.ts'
+import { signUp } from '../../test/running/people.ts'
 import { startObol } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { INSTALLED_DIALECTS } from './dialects/installed.ts'
@@ -40,7 +41,36 @@ const CUSTOMER_ROUTES = new Set([
   'POST /v1/estimates',
   'GET /v1/grants',
   'GET /v1/grants/{grant}',
+  'GET /v1/users',
+  'GET /v1/users/{user}',
+  'DELETE /v1/users/{user}/memberships/{account}',
 ])
+
+/** What an owner may do in an account, and a member may not: of these, a key may what its scope says, and nothing about users. */
+function isForOwners({ name, method }: Operation): boolean {
+  return CUSTOMER_ROUTES.has(name) && (name.includes('/users') || (name.includes('/keys') && method !== 'GET'))
+}
+
+/** What is about the user who asks. */
+const USER_ROUTES = new Set(['GET /v1/me', 'POST /v1/me/password'])
+
+/** What anybody may call that is documented: what is sent says who sends it. */
+const PUBLIC_OPERATIONS = new Set([
+  'GET /.well-known/jwks.json',
+  'POST /v1/auth/token',
+  'POST /v1/auth/refresh',
+  'POST /v1/auth/logout',
+  'POST /v1/auth/accept-invitation',
+  'POST /v1/auth/password-reset/confirm',
+])
+
+/** Whether an answer turns nobody away for who they are. */
+function isOpen([status]: readonly [status: number, code: string]): boolean {
+  return status !== 401 && status !== 403
+}
+
+/** After this no token works, whoever has it. */
+const ENDS_TOKENS = 'POST /v1/auth/signing-keys/replace'
 
 /** What anybody may call. */
 const PUBLIC_ROUTES = ['/livez', '/healthz', '/readyz', '/openapi.json', '/docs', '/docs/', '/docs/js/scalar.js', '/problems/:code']
@@ -85,6 +115,7 @@ const UNKNOWN = {
   hold: 'hold_0000000100000009',
   grant: 'grant_0000000100000009',
   key: 'key_0000000100000009',
+  user: 'user_0000000000000009',
 }
 
 /** A body in which the caller may find nothing wrong but who they are. */
@@ -94,6 +125,8 @@ const BODIES: Readonly<Record<string, object>> = {
   'PATCH /v1/accounts/{account}': { name: 'New' },
   'POST /v1/holds/{hold}/extend': { ttl_seconds: 60 },
   'POST /v1/holds/{hold}/increase': { amount: '1' },
+  'PATCH /v1/users/{user}': { status: 'active' },
+  'PUT /v1/users/{user}/memberships/{account}': { role: 'member' },
 }
 
 function bodyOf({ name, method }: Operation): object | undefined {
@@ -126,16 +159,24 @@ test('every route against every caller', async (t) => {
   const account = await openAccount(obol)
   const { secret } = await makeKey(obol, account)
   const manager = await makeKey(obol, account, { scopes: ['keys:write'] })
-  const operations = await operationsOf(obol)
+  const owner = await signUp(obol, 'owner@example.com', { account, role: 'owner' })
+  const member = await signUp(obol, 'member@example.com', { account, role: 'member' })
+  const root = await signUp(obol, 'root@example.com', { is_operator: true })
+  const documented = await operationsOf(obol)
+  const operations = documented.filter(({ name }) => !PUBLIC_OPERATIONS.has(name))
   const ask = (operation: Operation, key: string | null): Promise<TestAnswer> =>
     call(operation.method, filled(operation.path, UNKNOWN), bodyOf(operation), { key })
+  const toldTo = async (operation: Operation, key: string): Promise<readonly [number, string]> => {
+    const { status, body } = await ask(operation, key)
+    return [status, body?.code]
+  }
 
   await t.test('every route of the server is documented or public, and nothing else is documented', async () => {
     const served = routesOf(obol.obol.http.printRoutes({ commonPrefix: false }))
-    const documented = operations.map(({ name }) => name.replaceAll(/\{(\w+)\}/g, ':$1'))
+    const named = documented.map(({ name }) => name.replaceAll(/\{(\w+)\}/g, ':$1'))
     const open = PUBLIC_ROUTES.map((path) => `GET ${path}`)
     const ofDialects = await Promise.all(DIALECTS.map((name) => routesOfDialect(obol, name)))
-    assert.deepEqual(served.toSorted(), [...documented, ...open, ...ofDialects.flat()].toSorted())
+    assert.deepEqual(served.toSorted(), [...named, ...open, ...ofDialects.flat()].toSorted())
   })
 
   await t.test('nobody gets nothing: 401 on every operation, with or without a body', async () => {
@@ -150,48 +191,67 @@ test('every route against every caller', async (t) => {
     }
   })
 
-  await t.test('a key that is none opens nothing: 401 on every operation', async () => {
+  await t.test('a key or token that is none opens nothing: 401 on every operation', async () => {
     for (const operation of operations) {
-      const answer = await ask(operation, `obol_live_${'x'.repeat(38)}`)
-      assert.deepEqual([answer.status, answer.body.code], [401, 'invalid_key'], operation.name)
+      assert.deepEqual(await toldTo(operation, `obol_live_${'x'.repeat(38)}`), [401, 'invalid_key'], operation.name)
+      assert.deepEqual(await toldTo(operation, `${owner.access.slice(0, -4)}AAAA`), [401, 'invalid_token'], operation.name)
     }
   })
 
   await t.test("a customer's key is refused with 403 on every operation that is not the customer's", async () => {
     for (const operation of operations) {
-      const { status, body } = await ask(operation, manager.secret)
-      if (CUSTOMER_ROUTES.has(operation.name)) assert.ok(status !== 401 && status !== 403, `${operation.name}: ${status} ${body.code}`)
-      else assert.deepEqual([status, body.code], [403, 'operator_key_required'], operation.name)
+      const answer = await toldTo(operation, manager.secret)
+      const { name } = operation
+      if (USER_ROUTES.has(name)) assert.deepEqual(answer, [403, 'user_required'], name)
+      else if (!CUSTOMER_ROUTES.has(name)) assert.deepEqual(answer, [403, 'operator_key_required'], name)
+      else if (name.includes('/users')) assert.deepEqual(answer, [403, 'role_required'], name)
+      else assert.ok(isOpen(answer), `${name}: ${answer}`)
+    }
+  })
+
+  await t.test('users of an account are refused what is the operator’s', async () => {
+    for (const operation of operations.filter(({ name }) => !CUSTOMER_ROUTES.has(name) && !USER_ROUTES.has(name)))
+      for (const { access } of [owner, member])
+        assert.deepEqual(await toldTo(operation, access), [403, 'operator_key_required'], operation.name)
+  })
+
+  await t.test('an owner may what customers may, and what is about users; a member, what changes nothing', async () => {
+    for (const operation of operations.filter(({ name }) => CUSTOMER_ROUTES.has(name) || USER_ROUTES.has(name))) {
+      const [asOwner, asMember] = [await toldTo(operation, owner.access), await toldTo(operation, member.access)]
+      assert.ok(isOpen(asOwner), `${operation.name}: ${asOwner}`)
+      if (isForOwners(operation)) assert.deepEqual(asMember, [403, 'role_required'], operation.name)
+      else assert.ok(isOpen(asMember), `${operation.name}: ${asMember}`)
     }
   })
 
   await t.test('making, changing, rotating and revoking keys needs the scope keys:write', async () => {
-    for (const operation of operations.filter(
-      ({ name, method }) => name.includes('/keys') && method !== 'GET' && CUSTOMER_ROUTES.has(name),
-    )) {
+    for (const operation of operations.filter((one) => isForOwners(one) && one.name.includes('/keys'))) {
       const { status, body } = await ask(operation, secret)
       assert.deepEqual([status, body.code, body.scope], [403, 'scope_required', 'keys:write'], operation.name)
     }
   })
 
-  await t.test('the operator is refused nowhere', async () => {
-    for (const operation of operations) {
-      const { status } = await ask(operation, OPERATOR_KEY)
-      assert.ok(status !== 401 && status !== 403, `${operation.name}: ${status}`)
+  await t.test('the operator is refused nowhere, by key or as a user; what is about a user needs one', async () => {
+    for (const operation of operations.filter(({ name }) => name !== ENDS_TOKENS)) {
+      const [byKey, asUser] = [await toldTo(operation, OPERATOR_KEY), await toldTo(operation, root.access)]
+      if (USER_ROUTES.has(operation.name)) assert.deepEqual(byKey, [403, 'user_required'], operation.name)
+      else assert.ok(isOpen(byKey), `${operation.name}: ${byKey}`)
+      assert.ok(isOpen(asUser), `${operation.name}: ${asUser}`)
     }
+    assert.equal((await call('POST', '/v1/auth/signing-keys/replace', undefined, { key: root.access })).status, 200)
   })
 
   await t.test('what is public is so for everybody, also with a key that is none', async () => {
-    for (const path of PUBLIC_ROUTES.map((route) => route.replace(':code', 'not_found')))
-      for (const key of [null, 'nonsense', secret, OPERATOR_KEY])
+    for (const path of [...PUBLIC_ROUTES.map((route) => route.replace(':code', 'not_found')), '/.well-known/jwks.json'])
+      for (const key of [null, 'nonsense', 'a.b.c', secret, OPERATOR_KEY])
         assert.equal((await call('GET', path, undefined, { key })).status, 200, path)
   })
 
-  await t.test('none of this wrote anything but the key that a key with the scope made', async () => {
+  await t.test('none of this wrote anything but the keys that a key with the scope and an owner made', async () => {
     assert.equal(
       (await call('GET', `/v1/accounts/${account}/credits`)).body.sequence,
-      5,
-      'account, grant, two keys, and one that a key made',
+      6,
+      'account, grant, two keys, and two that customers made',
     )
   })
 })
@@ -225,46 +285,53 @@ test("other people's things", async (t) => {
   await publishTestPrices(obol)
   const own = await openAccount(obol)
   const { secret } = await makeKey(obol, own, { scopes: ['keys:write'] })
+  const owner = await signUp(obol, 'own@example.com', { account: own, role: 'owner' })
   const foreign = await thingsOf(obol)
   const operations = await operationsOf(obol)
   const customers = operations.filter(({ name }) => CUSTOMER_ROUTES.has(name))
   const before = (await call('GET', `/v1/accounts/${foreign.account}/credits`)).body
+  /** Those who may ask: no key is told of users. */
+  const askers = ({ name }: Operation): readonly string[] => (name.includes('/users') ? [owner.access] : [secret, owner.access])
 
   for (const operation of customers.filter(({ path }) => path.includes('{'))) {
     await t.test(`${operation.name} answers for another account's object as for one that does not exist`, async () => {
       const [, kind = ''] = /\{(\w+)\}/.exec(operation.path) ?? []
       const id = foreign[kind as keyof typeof UNKNOWN]
       const unknown = UNKNOWN[kind as keyof typeof UNKNOWN]
-      const answers = await Promise.all(
-        [id, unknown].map((each) => call(operation.method, filled(operation.path, { [kind]: each }), bodyOf(operation), { key: secret })),
-      )
-      assert.deepEqual(
-        answers.map(({ status, body }) => [status, body.code]),
-        Array(2).fill([404, `${kind}_not_found`]),
-      )
-      assert.deepEqual(essence(answers[0] as TestAnswer, id), essence(answers[1] as TestAnswer, unknown))
+      for (const key of askers(operation)) {
+        const answers = await Promise.all(
+          [id, unknown].map((each) => call(operation.method, filled(operation.path, { [kind]: each }), bodyOf(operation), { key })),
+        )
+        assert.deepEqual(
+          answers.map(({ status, body }) => [status, body.code]),
+          Array(2).fill([404, `${kind}_not_found`]),
+        )
+        assert.deepEqual(essence(answers[0] as TestAnswer, id), essence(answers[1] as TestAnswer, unknown))
+      }
     })
   }
 
   for (const operation of customers.filter(({ query, fields }) => query.includes('account') || fields.includes('account'))) {
     await t.test(`${operation.name} answers for another account as for one that does not exist, by id and by external id`, async () => {
-      const ask = (account: string): Promise<TestAnswer> =>
-        operation.method === 'GET'
-          ? call('GET', `${operation.path}?account=${account}`, undefined, { key: secret })
-          : call(operation.method, operation.path, { ...bodyOf(operation), account }, { key: secret })
-      for (const [id, unknown] of [
-        [foreign.account, UNKNOWN.account],
-        ['external:other', 'external:nobody'],
-      ] as const) {
-        const answers = [await ask(id), await ask(unknown)] as const
-        assert.deepEqual(
-          answers.map(({ status, body }) => [status, body.code]),
-          Array(2).fill([404, 'account_not_found']),
-        )
-        assert.deepEqual(essence(answers[0], id), essence(answers[1], unknown))
+      for (const key of askers(operation)) {
+        const ask = (account: string): Promise<TestAnswer> =>
+          operation.method === 'GET'
+            ? call('GET', `${operation.path}?account=${account}`, undefined, { key })
+            : call(operation.method, operation.path, { ...bodyOf(operation), account }, { key })
+        for (const [id, unknown] of [
+          [foreign.account, UNKNOWN.account],
+          ['external:other', 'external:nobody'],
+        ] as const) {
+          const answers = [await ask(id), await ask(unknown)] as const
+          assert.deepEqual(
+            answers.map(({ status, body }) => [status, body.code]),
+            Array(2).fill([404, 'account_not_found']),
+          )
+          assert.deepEqual(essence(answers[0], id), essence(answers[1], unknown))
+        }
+        const itself = await ask(own)
+        assert.ok(itself.status < 300, `${operation.name}: ${itself.text}`)
       }
-      const itself = await ask(own)
-      assert.ok(itself.status < 300, `${operation.name}: ${itself.text}`)
     })
   }
 
@@ -277,9 +344,12 @@ test("other people's things", async (t) => {
       ['/v1/grants', 'starting_after', 'grant'],
       ['/v1/holds', 'starting_after', 'hold'],
       ['/v1/keys', 'starting_after', 'key'],
+      ['/v1/users', 'starting_after', 'user'],
+      ['/v1/users', 'ending_before', 'user'],
     ] as const) {
+      const key = path === '/v1/users' ? owner.access : secret
       const answers = await Promise.all(
-        [foreign[kind], UNKNOWN[kind]].map((id) => call('GET', `${path}?${name}=${id}`, undefined, { key: secret })),
+        [foreign[kind], UNKNOWN[kind]].map((id) => call('GET', `${path}?${name}=${id}`, undefined, { key })),
       )
       assert.deepEqual(
         answers.map(({ status }) => status),
@@ -326,5 +396,6 @@ async function thingsOf(obol: TestObol): Promise<typeof UNKNOWN> {
   const { id: key } = await makeKey(obol, account)
   const charge = (await call('POST', '/v1/charges', { key, operation: 'unit' })).body.id
   const hold = (await call('POST', '/v1/holds', { key, operation: 'unit' })).body.id
-  return { account, charge, hold, grant, key }
+  const { id: user } = await signUp(obol, 'other@example.com', { account, role: 'owner' })
+  return { account, charge, hold, grant, key, user }
 }

@@ -4,9 +4,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunc
 import type { KeyRing } from '../auth/key-ring.ts'
 import type { RateLimit, RateLimiter, RateState } from '../auth/rate-limiter.ts'
 import { hashSecret } from '../auth/secrets.ts'
+import { SignedIn, type SignedInUser } from '../auth/signed-in.ts'
 import { objectId } from '../core/ids.ts'
 import type { Actor, KeyScope } from '../core/record.ts'
-import { refuse } from '../core/refusals.ts'
+import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import { findAccount } from '../operations/find-account.ts'
 import type { Services } from '../operations/services.ts'
 import type { KeyRow } from '../stores/store.ts'
@@ -14,12 +15,19 @@ import { refusalError } from './error-handler.ts'
 import { ProblemError } from './problems.ts'
 
 /**
- * `public`: anybody. `account`: a customer's key for its own account, or the operator for any. `operator`: the operator alone.
+ * `public`: anybody. `account`: a customer's key or user for the own account, or the operator for any. `operator`: the operator alone, by
+ * the operator key or as an operator user. `user`: whoever has signed in.
  */
-export type Access = 'public' | 'account' | 'operator'
+export type Access = 'public' | 'account' | 'operator' | 'user'
 
-/** Who is calling. */
-export type Identity = { readonly kind: 'operator' } | { readonly kind: 'customer'; readonly key: KeyRow }
+/** Who is calling: the operator (null: by the operator key), a customer's key, or a user for one account. */
+export type Identity =
+  | { readonly kind: 'operator'; readonly user: SignedInUser | null }
+  | { readonly kind: 'customer'; readonly key: KeyRow }
+  | { readonly kind: 'user'; readonly user: AccountUser }
+
+/** A user who has signed in to an account. */
+export type AccountUser = SignedInUser & { readonly account: number }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -33,16 +41,17 @@ declare module 'fastify' {
   }
 }
 
-const OPERATOR: Identity = { kind: 'operator' }
+const OPERATOR_KEY: Identity = { kind: 'operator', user: null }
 
 export interface AccessOptions {
   readonly keyRing: KeyRing
+  readonly signedIn: SignedIn
   readonly limiter: RateLimiter
   /** SHA-256 of the operator key, base64url. */
   readonly operatorKeyHash: string
-  /** For customer keys without a limit of their own. */
+  /** For customer keys without a limit of their own, and for each user of an account. */
   readonly defaultRateLimit: RateLimit
-  /** For the operator key; null: none. */
+  /** For the operator key, and for each operator user; null: none. */
   readonly operatorRateLimit: RateLimit | null
 }
 
@@ -68,45 +77,97 @@ interface Admission {
 function admit(request: FastifyRequest, reply: FastifyReply, { options, access, done }: Admission): void {
   const { secretOf = bearerOf } = request.routeOptions.config
   const secret = secretOf(request)
-  const hash = secret === undefined ? '' : hashSecret(secret)
-  const kept = options.keyRing.findKept(hash)
-  if (secret === undefined) done(new ProblemError('authentication_required', 'Send an API key: Authorization: Bearer <key>.'))
-  // Hashes are compared, not secrets: how long it takes tells nobody how to come closer.
-  else if (hash === options.operatorKeyHash) done(admitOperator(request, reply, options))
-  else if (kept) done(admitCustomer(request, reply, { options, access, key: kept }))
-  else {
-    options.keyRing.find(secret).then((shown) => {
-      if (shown?.fault === null) done(admitCustomer(request, reply, { options, access, key: shown.key }))
-      else done(refusalError(refuse(shown?.fault ?? 'invalid_key', 'The API key does not open an account.')))
-    }, done)
+  if (secret === undefined) {
+    done(new ProblemError('authentication_required', 'Send an API key: Authorization: Bearer <key>.'))
+    return
   }
+  const known = identify(hashSecret(secret), options)
+  if (known) done(admitAs(known, request, reply, { options, access }))
+  else
+    lookUp(secret, options).then((found) => {
+      done(isRefusal(found) ? refusalError(found) : admitAs(found, request, reply, { options, access }))
+    }, done)
 }
 
-function admitOperator(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { limiter, operatorRateLimit }: AccessOptions,
-): ProblemError | undefined {
-  request.identity = OPERATOR
-  return operatorRateLimit ? count(reply, limiter.take('operator', operatorRateLimit)) : undefined
+/** Who a secret's hash is known to be of: without a promise, since nearly every request comes this way. */
+function identify(hash: string, { keyRing, signedIn, operatorKeyHash }: AccessOptions): Identity | undefined {
+  // Hashes are compared, not secrets: how long it takes tells nobody how to come closer.
+  if (hash === operatorKeyHash) return OPERATOR_KEY
+  const key = keyRing.findKept(hash)
+  if (key) return { kind: 'customer', key }
+  const user = signedIn.findKept(hash)
+  return user && identityOf(user)
 }
 
-function admitCustomer(
+async function lookUp(secret: string, { keyRing, signedIn }: AccessOptions): Promise<Identity | Refusal> {
+  if (SignedIn.mayBeToken(secret)) {
+    const user = await signedIn.find(secret)
+    return typeof user === 'string' ? refuse(user, 'The access token opens nothing.') : identityOf(user)
+  }
+  const shown = await keyRing.find(secret)
+  if (shown?.fault === null) return { kind: 'customer', key: shown.key }
+  return refuse(shown?.fault ?? 'invalid_key', 'The API key does not open an account.')
+}
+
+function identityOf(user: SignedInUser): Identity {
+  return user.account === null ? { kind: 'operator', user } : { kind: 'user', user: { ...user, account: user.account } }
+}
+
+/** Counts the request, and says whether whoever sent it may call what it calls. */
+function admitAs(
+  identity: Identity,
   request: FastifyRequest,
   reply: FastifyReply,
-  { options, access, key }: Omit<Admission, 'done'> & { readonly key: KeyRow },
+  { options, access }: Omit<Admission, 'done'>,
 ): ProblemError | undefined {
-  request.identity = { kind: 'customer', key }
-  const over = count(reply, options.limiter.take(nameOf(key), key.terms.rateLimit ?? options.defaultRateLimit))
+  request.identity = identity
+  const limit = limitOf(identity, options)
+  const over = limit ? count(reply, options.limiter.take(limit.name, limit.limit)) : undefined
   if (over) return over
-  return access === 'operator' ? new ProblemError('operator_key_required', 'Only the operator may do this.') : undefined
+  if (access === 'operator' && identity.kind !== 'operator')
+    return new ProblemError('operator_key_required', 'Only the operator may do this.')
+  if (access === 'user' && userOf(request) === null) return new ProblemError('user_required', 'Only a user who has signed in may do this.')
+  return undefined
 }
 
-const BEARER = /^Bearer +([\x21-\x7e]{1,512}) *$/i
+function limitOf(
+  identity: Identity,
+  { defaultRateLimit, operatorRateLimit }: AccessOptions,
+): { readonly name: string; readonly limit: RateLimit } | null {
+  if (identity.kind === 'customer') return { name: nameOf(identity.key), limit: identity.key.terms.rateLimit ?? defaultRateLimit }
+  if (identity.kind === 'user') return { name: identity.user.id, limit: defaultRateLimit }
+  return operatorRateLimit && { name: identity.user?.id ?? 'operator', limit: operatorRateLimit }
+}
+
+/** An access token is some 500 characters long, and longer where the server's address is. */
+const BEARER = /^Bearer +([\x21-\x7e]{1,2048}) *$/i
 
 /** The secret of `Authorization: Bearer <secret>`. */
 export function bearerOf({ headers }: FastifyRequest): string | undefined {
   return BEARER.exec(headers.authorization ?? '')?.[1]
+}
+
+/** The user who asks; null: a key does. */
+function userOf({ identity }: FastifyRequest): SignedInUser | null {
+  return identity?.kind === 'operator' || identity?.kind === 'user' ? identity.user : null
+}
+
+/** The user who asks. Throws user_required when a key does. */
+export function requireUser(request: FastifyRequest): SignedInUser {
+  const user = userOf(request)
+  if (user === null) throw new ProblemError('user_required', 'This is about the user who asks: sign in.')
+  return user
+}
+
+/** The API key that asks; null: the operator or a user does. */
+export function keyOf({ identity }: FastifyRequest): KeyRow | null {
+  return identity?.kind === 'customer' ? identity.key : null
+}
+
+/** The account that whoever asks is of; null: the operator's, who has none. */
+function ownAccount({ identity }: FastifyRequest): number | null {
+  if (identity?.kind === 'customer') return identity.key.account
+  return identity?.kind === 'user' ? identity.user.account : null
 }
 
 /** The name under which a key's requests are counted. */
@@ -119,40 +180,50 @@ export function count(reply: FastifyReply, { limit, isAllowed, remaining, resetS
   reply.header('ratelimit-policy', `"default";q=${limit.requests};w=${limit.windowSeconds}`)
   reply.header('ratelimit', `"default";r=${remaining};t=${resetSeconds}`)
   if (isAllowed) return undefined
-  return new ProblemError('rate_limited', `The key may send ${limit.requests} requests in ${limit.windowSeconds} seconds.`, {
+  return new ProblemError('rate_limited', `You may send ${limit.requests} requests in ${limit.windowSeconds} seconds.`, {
     retry_after: resetSeconds,
     'violated-policies': ['default'],
   })
 }
 
 /** Who is recorded as the cause of what a request does. */
-export function actorOf({ identity }: FastifyRequest): Actor {
-  if (identity?.kind !== 'customer') return 'operator'
-  return objectId('key', identity.key.account, identity.key.seq) as Actor
+export function actorOf(request: FastifyRequest): Actor {
+  const { identity } = request
+  if (identity?.kind === 'customer') return objectId('key', identity.key.account, identity.key.seq) as Actor
+  return userOf(request)?.id ?? 'operator'
 }
 
-/** The account that a request is about: the key's own, or the one that the operator names. Another's is not found. */
-export async function accountOf(services: Services, { identity }: FastifyRequest, named: string | undefined): Promise<number> {
+/** The account that a request is about: the caller's own, or the one that the operator names. Another's is not found. */
+export async function accountOf(services: Services, request: FastifyRequest, named: string | undefined): Promise<number> {
+  const own = ownAccount(request)
   if (named === undefined) {
-    if (identity?.kind === 'customer') return identity.key.account
+    if (own !== null) return own
     throw new ProblemError('invalid_request', 'query/account is required when the operator asks.', {
       errors: [{ pointer: 'query/account', detail: 'is required when the operator asks' }],
     })
   }
   const account = await findAccount(services, named)
   if (typeof account !== 'number') throw refusalError(account)
-  const isThere = identity?.kind === 'customer' ? identity.key.account === account : (await services.store.state(account)) !== undefined
+  const isThere = own === null ? (await services.store.state(account)) !== undefined : own === account
   if (!isThere) throw refusalError(refuse('account_not_found', `No account is named ${named.slice(0, 100)}.`))
   return account
 }
 
 /** Whether the caller may know of an account's things. */
-export function mayRead({ identity }: FastifyRequest, account: number): boolean {
-  return identity?.kind === 'operator' || (identity?.kind === 'customer' && identity.key.account === account)
+export function mayRead(request: FastifyRequest, account: number): boolean {
+  return request.identity?.kind === 'operator' || ownAccount(request) === account
 }
 
-/** Throws scope_required unless the caller is the operator or a key with the scope. */
-export function requireScope({ identity }: FastifyRequest, scope: KeyScope): void {
-  if (identity?.kind === 'operator' || (identity?.kind === 'customer' && identity.key.terms.scopes.includes(scope))) return
-  throw new ProblemError('scope_required', `The key lacks the scope ${scope}.`, { scope })
+/** Throws scope_required or role_required unless the caller is the operator, an owner of the account, or a key with the scope. */
+export function requireScope(request: FastifyRequest, scope: KeyScope): void {
+  const { identity } = request
+  if (identity?.kind !== 'customer') requireOwner(request)
+  else if (!identity.key.terms.scopes.includes(scope))
+    throw new ProblemError('scope_required', `The key lacks the scope ${scope}.`, { scope })
+}
+
+/** Throws role_required unless the caller is the operator or an owner of the account. */
+export function requireOwner({ identity }: FastifyRequest): void {
+  if (identity?.kind === 'operator' || (identity?.kind === 'user' && identity.user.role === 'owner')) return
+  throw new ProblemError('role_required', 'Only an owner of the account, or the operator, may do this.', { role: 'owner' })
 }

@@ -55,7 +55,7 @@ export function refusalError({ refused, detail, facts }: Refusal): ProblemError 
 function problemOf(error: FastifyError | Error, request: FastifyRequest): ProblemError {
   if (error instanceof ProblemError) return error
   if (error instanceof OverloadedError)
-    return new ProblemError('overloaded', 'More commands wait than the store lets wait. Nothing was done.', { retry_after: 1 })
+    return new ProblemError('overloaded', 'More work waits than the server lets wait. Nothing was done.', { retry_after: 1 })
   const { validation, validationContext, statusCode, code } = error as FastifyError
   if (validation) return invalidRequest(validation, validationContext ?? 'body')
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' || statusCode === 413)

@@ -19,11 +19,11 @@ test('a server whose store does not answer is alive, so that nobody kills it, an
   assert.deepEqual([status, body.code, headers.get('retry-after')], [503, 'not_ready', '1'])
 })
 
-test('health checks and other public pages are not documented as operations', async (t) => {
+test('health checks and other public pages are not documented as operations; keys that services fetch are', async (t) => {
   const { call } = await startTestObol(t)
   const { body } = await call('GET', '/openapi.json', undefined, { key: null })
   assert.deepEqual(
     Object.keys(body.paths).filter((path) => !path.startsWith('/v1/')),
-    [],
+    ['/.well-known/jwks.json'],
   )
 })

@@ -18,6 +18,7 @@ import {
   type TestAnswer,
   type TestObol,
 } from '../../test/running/obol.ts'
+import { PASSWORD, type Person, refresh, signIn, signUp } from '../../test/running/people.ts'
 import { startObol } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { PROBLEMS, type ProblemCode } from './problems.ts'
@@ -192,6 +193,95 @@ const REACHED: Reached = {
       return post('/v1/charges', unit(account, { amount: '2' }), { idempotencyKey: 'one' })
     },
   ],
+  invalid_credentials: [401, (scene) => signIn(scene, 'nobody@example.com')],
+  wrong_password: [
+    403,
+    async (scene) => {
+      const { access } = await aUser(scene)
+      return scene.post(
+        '/v1/me/password',
+        { current_password: 'not the right one', password: 'a new one with many words' },
+        { key: access },
+      )
+    },
+  ],
+  too_many_attempts: [
+    429,
+    async (scene) => {
+      for (let count = 0; count < 10; count++) await signIn(scene, 'tried@example.com', 'wrong')
+      return signIn(scene, 'tried@example.com', 'wrong')
+    },
+  ],
+  user_disabled: [
+    403,
+    async (scene) => {
+      const { id, email } = await aUser(scene)
+      await scene.call('PATCH', `/v1/users/${id}`, { status: 'disabled' })
+      return signIn(scene, email)
+    },
+  ],
+  no_membership: [
+    403,
+    async (scene) => {
+      const { id, email } = await aUser(scene)
+      await scene.call('DELETE', `/v1/users/${id}/memberships/${scene.account}`)
+      return signIn(scene, email)
+    },
+  ],
+  invalid_token: [401, async (scene) => scene.get('/v1/me', `${(await aUser(scene)).access}x`)],
+  token_expired: [
+    401,
+    async (scene) => {
+      const { access } = await aUser(scene)
+      scene.clock.nowMs += 15 * 60_000
+      return scene.get('/v1/me', access)
+    },
+  ],
+  session_ended: [
+    401,
+    async (scene) => {
+      const { access, refresh: token } = await aUser(scene)
+      await scene.post('/v1/auth/logout', { refresh_token: token })
+      return scene.get('/v1/me', access)
+    },
+  ],
+  invalid_refresh_token: [401, (scene) => refresh(scene, 'nonsense')],
+  refresh_token_used: [401, (scene) => refreshTwice(scene, 0)],
+  refresh_token_reused: [401, (scene) => refreshTwice(scene, 10_000)],
+  invalid_one_time_token: [401, ({ post }) => post('/v1/auth/accept-invitation', { token: 'nonsense', password: PASSWORD })],
+  invalid_email: [400, ({ post }) => post('/v1/users', { email: 'nobody' })],
+  email_taken: [409, async (scene) => scene.post('/v1/users', { email: (await aUser(scene)).email })],
+  password_unacceptable: [
+    400,
+    async ({ account, post }) => {
+      const { body } = await post('/v1/users', { email: 'short@example.com', account, role: 'member' })
+      return post('/v1/auth/accept-invitation', { token: body.token, password: 'too short' })
+    },
+  ],
+  user_not_found: [404, ({ get }) => get('/v1/users/user_0000000000000001')],
+  membership_not_found: [
+    404,
+    async (scene) => scene.call('DELETE', `/v1/users/${(await aUser(scene)).id}/memberships/${await openAccount(scene, '0')}`),
+  ],
+  too_many_memberships: [
+    409,
+    async (scene) => {
+      const { id } = await aUser(scene)
+      const accounts = await Promise.all(Array.from({ length: 100 }, () => openAccount(scene, '0')))
+      const answers = await Promise.all(
+        accounts.map((account) => scene.call('PUT', `/v1/users/${id}/memberships/${account}`, { role: 'member' })),
+      )
+      return answers.find(({ status }) => status !== 200) ?? assert.fail('the user belongs to them all')
+    },
+  ],
+  invitation_pending: [
+    409,
+    async ({ post }) => {
+      const { body } = await post('/v1/users', { email: 'pending@example.com' })
+      return post(`/v1/users/${body.id}/password-reset`)
+    },
+  ],
+  invitation_accepted: [409, async (scene) => scene.post(`/v1/users/${(await aUser(scene)).id}/invitation`)],
   invalid_request: [400, ({ post }) => post('/v1/accounts', { name: 'One', nickname: 'Uno' })],
   invalid_json: [400, ({ post }) => post('/v1/accounts', '{"name":')],
   invalid_cursor: [400, ({ get }) => get('/v1/accounts?starting_after=nonsense')],
@@ -203,6 +293,8 @@ const REACHED: Reached = {
     async (scene) => scene.post('/v1/charges', unit(scene.account), { key: (await makeKey(scene, scene.account)).secret }),
   ],
   scope_required: [403, async (scene) => scene.post('/v1/keys', {}, { key: (await makeKey(scene, scene.account)).secret })],
+  role_required: [403, async (scene) => scene.post('/v1/keys', {}, { key: (await aUser(scene)).access })],
+  user_required: [403, ({ get }) => get('/v1/me')],
   not_found: [404, ({ get }) => get('/v1/nothing')],
   body_too_large: [413, ({ post }) => post('/v1/accounts', { name: 'x'.repeat(262_144) })],
   headers_too_large: [431, ({ get }) => get(`/v1/credits?account=${'a'.repeat(20_000)}`)],
@@ -221,6 +313,21 @@ const REACHED: Reached = {
   internal_error: [500, askWithoutStore],
   overloaded: [503, overload],
   not_ready: [503, askWhileStopping],
+}
+
+let users = 0
+
+/** A user who belongs to the account. */
+function aUser(scene: Scene): Promise<Person> {
+  users++
+  return signUp(scene, `user${users}@example.com`, { account: scene.account, role: 'member' })
+}
+
+async function refreshTwice(scene: Scene, pauseMs: number): Promise<TestAnswer> {
+  const { refresh: token } = await aUser(scene)
+  assert.equal((await refresh(scene, token)).status, 200)
+  scene.clock.nowMs += pauseMs
+  return refresh(scene, token)
 }
 
 async function captureEnded({ account, post }: Scene, how: 'capture' | 'release'): Promise<TestAnswer> {

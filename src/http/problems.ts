@@ -1,23 +1,8 @@
 /** Every problem that the native API answers with: its status, its title, and what to do. Each has a page in docs/reference/problems. */
 
-import { REFUSALS, type RefusalCode } from '../core/refusals.ts'
-
-/** What is known of one problem. */
-export interface Problem {
-  readonly status: number
-  readonly title: string
-  /** What happened. */
-  readonly meaning: string
-  /** What to do about it. */
-  readonly fix: string
-}
-
-const refusal = (code: RefusalCode, status: number, title: string, fix: string): Problem => ({
-  status,
-  title,
-  meaning: REFUSALS[code],
-  fix,
-})
+import type { RefusalCode } from '../core/refusals.ts'
+import { type Problem, refusal } from './problem.ts'
+import { USER_PROBLEMS } from './user-problems.ts'
 
 const TRY_LATER = 'Wait for Retry-After seconds and send the same request again, with the same Idempotency-Key.'
 
@@ -142,6 +127,7 @@ const REFUSAL_PROBLEMS = {
     'Idempotency key reused',
     'Use a new key for each request; use the same one only to send the same request again.',
   ),
+  ...USER_PROBLEMS,
 } as const satisfies Record<RefusalCode, Problem>
 
 const HTTP_PROBLEMS = {
@@ -179,7 +165,7 @@ const HTTP_PROBLEMS = {
     status: 401,
     title: 'Authentication required',
     meaning: 'The request has no `Authorization: Bearer` header.',
-    fix: 'Send an API key: `Authorization: Bearer <key>`.',
+    fix: 'Send an API key, or the access token of a user: `Authorization: Bearer <key>`.',
   },
   operator_key_required: {
     status: 403,
@@ -192,6 +178,18 @@ const HTTP_PROBLEMS = {
     title: 'Scope required',
     meaning: 'The key may read its account, and lacks the scope that this needs.',
     fix: 'Use a key with the scope, or ask the operator for one.',
+  },
+  role_required: {
+    status: 403,
+    title: 'Role required',
+    meaning: 'Only a user who is an owner of the account may do this.',
+    fix: 'Ask an owner of the account, or the operator.',
+  },
+  user_required: {
+    status: 403,
+    title: 'User required',
+    meaning: 'This is about the user who asks, and a key is no user.',
+    fix: 'Sign in (`POST /v1/auth/token`) and send the access token.',
   },
   not_found: {
     status: 404,
@@ -220,7 +218,7 @@ const HTTP_PROBLEMS = {
   rate_limited: {
     status: 429,
     title: 'Rate limited',
-    meaning: 'The key has sent more requests than its rate limit allows.',
+    meaning: 'The key or user has sent more requests than its rate limit allows.',
     fix: TRY_LATER,
   },
   internal_error: {
@@ -232,7 +230,7 @@ const HTTP_PROBLEMS = {
   overloaded: {
     status: 503,
     title: 'Overloaded',
-    meaning: 'More commands wait than the store lets wait. Nothing was done.',
+    meaning: 'More work waits than the server lets wait. Nothing was done.',
     fix: TRY_LATER,
   },
   not_ready: {

@@ -21,6 +21,7 @@ import { dialectTeller, type NamedDialect, serveDialect } from './dialects/serve
 import { answerUnreadable, answerUnrouted, handleErrors, type ProblemContext, problemTeller, type Teller } from './error-handler.ts'
 import { healthRoutes, refuseWhileStopping } from './health.ts'
 import { parseJson } from './json-body.ts'
+import { keySetRoute } from './native/key-set.ts'
 import { nativeApi } from './native/native-api.ts'
 import { OPENAPI } from './native/openapi.ts'
 import { ProblemBody } from './native/schemas.ts'
@@ -38,6 +39,8 @@ export interface ServerOptions {
   /** Address of the server as its users see it; null: the one where it listens. */
   readonly publicUrl: string | null
   readonly dialects: DialectSettings
+  /** Addresses and networks of proxies whose X-Forwarded-For is believed; null: none. */
+  readonly trustedProxies: readonly string[] | null
   readonly logger: FastifyBaseLogger
   /** Logs every request; otherwise failures only. */
   readonly logRequests: boolean
@@ -80,6 +83,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     frameworkErrors: (error, request, reply) => answerUnrouted(error, request, reply, tellerOf(request.url.split('/', 2)[1])),
     clientErrorHandler: (error, socket) => answerUnreadable(error, socket, nextId(), tellerOf(mounts.onPort(socket.localPort))),
     return503OnClosing: false,
+    trustProxy: options.trustedProxies === null ? false : [...options.trustedProxies],
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -92,11 +96,12 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   setHeaders(app)
   handleErrors(app, tell)
   refuseWhileStopping(app)
-  guardAccess(app, { ...options, keyRing: services.keyRing })
+  guardAccess(app, { ...options, keyRing: services.keyRing, signedIn: services.signIn.signedIn })
   await app.register(healthRoutes, { store: services.store })
   await app.register(problemPages)
   await app.register(async (native) => {
     await native.register(swagger, OPENAPI)
+    await native.register(keySetRoute, services.signIn)
     await native.register(nativeApi, { prefix: '/v1', services, limiter: options.limiter, problems })
     native.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, () => native.swagger())
     await native.register(referencePage)

@@ -1,6 +1,10 @@
 /** What operations work with: the store, the prices in force, and the settings that are policy. */
 
+import type { AccessTokens } from '../auth/access-tokens.ts'
 import type { KeyRing } from '../auth/key-ring.ts'
+import type { Passwords } from '../auth/passwords.ts'
+import type { SignInThrottle } from '../auth/sign-in-throttle.ts'
+import type { SignedIn } from '../auth/signed-in.ts'
 import type { CapturePolicy } from '../core/account.ts'
 import type { Actor } from '../core/record.ts'
 import type { Store } from '../stores/store.ts'
@@ -18,11 +22,20 @@ export interface Policy {
   readonly keyPrefix: string
 }
 
+/** What users sign in by. */
+export interface SignInParts {
+  readonly passwords: Passwords
+  readonly tokens: AccessTokens
+  readonly throttle: SignInThrottle
+  readonly signedIn: SignedIn
+}
+
 /** What every operation works with. */
 export interface Services {
   readonly store: Store
   readonly prices: PriceList
   readonly keyRing: KeyRing
+  readonly signIn: SignInParts
   readonly policy: Policy
   /** Milliseconds since 1970. */
   readonly clock: () => number

@@ -44,8 +44,8 @@ after the record.
 Each record is hashed together with the hash before it, beginning with the account's number, so a record that is changed, moved, left out or
 added behind Obol's back breaks the chain from there on.
 
-\`actor\` is \`operator\`, \`time\` (what was due: expiries, and debts repaid by grants that had been made for later) or the id of an API key.
-What is due is decided by the time it was due at, and booked when the account is next touched, within about a second; reading an account
+\`actor\` is \`operator\`, \`time\` (what was due: expiries, and debts repaid by grants that had been made for later) or the id of an API key or
+of a user. What is due is decided by the time it was due at, and booked when the account is next touched, within about a second; reading an account
 before that shows it as booked.
 `
 

@@ -1,9 +1,13 @@
 /** openapi.json and those of the dialects: the documents that the server gives, from a server that is built and never listens. */
 
 import { pino } from 'pino'
+import { AccessTokens } from '../../src/auth/access-tokens.ts'
 import { KeyRing } from '../../src/auth/key-ring.ts'
+import { Passwords } from '../../src/auth/passwords.ts'
 import { RateLimiter } from '../../src/auth/rate-limiter.ts'
 import { hashSecret, KEY_PREFIX } from '../../src/auth/secrets.ts'
+import { SignInThrottle } from '../../src/auth/sign-in-throttle.ts'
+import { SignedIn } from '../../src/auth/signed-in.ts'
 import { type DialectName, INSTALLED_DIALECTS } from '../../src/http/dialects/installed.ts'
 import { Mounts } from '../../src/http/dialects/mounts.ts'
 import { buildServer } from '../../src/http/server.ts'
@@ -23,9 +27,16 @@ const NAMES = Object.keys(INSTALLED_DIALECTS) as readonly DialectName[]
 
 /** The documents, each in the order in which the server writes it. */
 export async function openapiPages(store: Store): Promise<readonly Page[]> {
+  const tokens = await AccessTokens.open({ keys: store.signingKeys, clock: Date.now, issuer: 'urn:obol' })
   const http = await buildServer({
     services: {
       store,
+      signIn: {
+        tokens,
+        passwords: new Passwords(),
+        throttle: new SignInThrottle(Date.now),
+        signedIn: new SignedIn(tokens, store.sessions, Date.now),
+      },
       prices: new PriceList(store),
       keyRing: new KeyRing(store, Date.now),
       policy: { capturePolicy: 'overdraft', refundGrantDays: 30, topUpUrl: null, keyPrefix: KEY_PREFIX },
@@ -37,6 +48,7 @@ export async function openapiPages(store: Store): Promise<readonly Page[]> {
     operatorRateLimit: null,
     publicUrl: 'http://127.0.0.1:4000',
     dialects: { names: NAMES, mounts: new Mounts([]), handlers: {} },
+    trustedProxies: null,
     logger: pino({ level: 'silent' }),
     logRequests: false,
   })

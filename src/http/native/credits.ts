@@ -19,7 +19,7 @@ import {
   viewCredits,
 } from '../../operations/read-credits.ts'
 import type { KeyRow } from '../../stores/store.ts'
-import { accountOf } from '../access.ts'
+import { accountOf, keyOf } from '../access.ts'
 import { refusalError } from '../error-handler.ts'
 import { ProblemError } from '../problems.ts'
 import { sendJson } from '../written-json.ts'
@@ -268,7 +268,7 @@ export function creditsRoutes(app: NativeApp, { services }: NativeContext): void
     },
     async (request, reply) => {
       const account = await accountOf(services, request, request.query.account)
-      return answer(request, reply, { account, key: request.identity?.kind === 'customer' ? request.identity.key : null })
+      return answer(request, reply, { account, key: keyOf(request) })
     },
   )
 

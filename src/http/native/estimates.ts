@@ -7,7 +7,7 @@ import { isRefusal } from '../../core/refusals.ts'
 import { type Estimate, type EstimateItem, estimate, type QuantityRange } from '../../operations/estimate.ts'
 import { findTarget, type Target } from '../../operations/find-account.ts'
 import { QUOTE_TTL_MS } from '../../operations/quotes.ts'
-import { accountOf } from '../access.ts'
+import { accountOf, keyOf } from '../access.ts'
 import { refusalError } from '../error-handler.ts'
 import { badInput, pointerTo } from '../problems.ts'
 import type { NativeApp, NativeContext } from './app.ts'
@@ -155,10 +155,10 @@ async function targetIn(
   request: FastifyRequest,
   named: { readonly account: string | undefined; readonly key: string | undefined },
 ): Promise<Target | null> {
-  if (request.identity?.kind === 'customer') {
+  if (request.identity?.kind !== 'operator') {
     const account = await accountOf(services, request, named.account)
-    if (named.key !== undefined) throw badInput('#/key', 'is for the operator: an estimate is for the key that asks')
-    return { account, key: request.identity.key, fault: null }
+    if (named.key !== undefined) throw badInput('#/key', 'is for the operator: an estimate is for whoever asks')
+    return { account, key: keyOf(request), fault: null }
   }
   if (named.account === undefined && named.key === undefined) return null
   const target = await findTarget(services, { account: named.account ?? null, key: named.key ?? null })

@@ -32,7 +32,7 @@ const RecordBody = Type.Object(
     sequence: Type.Integer(),
     kind: Type.String({ description: 'What happened; docs/reference/journal.md lists the kinds.' }),
     subject: nullable<string>('string', 'Id of the charge, grant, hold, refund, adjustment or key that it is about.'),
-    actor: Type.String({ description: '`operator`, `time`, or the id of an API key.' }),
+    actor: Type.String({ description: '`operator`, `time`, or the id of an API key or a user.' }),
     request_id: nullable<string>('string'),
     credit_type: nullable<string>('string'),
     entries: Type.Array(Entry),

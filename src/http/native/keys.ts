@@ -12,7 +12,7 @@ import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import { createKey, type ManagedKey, revokeKey, rotateKey, updateKey } from '../../operations/manage-keys.ts'
 import { accountNow, viewBudget } from '../../operations/read-credits.ts'
 import type { KeyRow } from '../../stores/store.ts'
-import { accountOf, mayRead, requireScope } from '../access.ts'
+import { accountOf, keyOf, mayRead, requireScope } from '../access.ts'
 import { refusalError } from '../error-handler.ts'
 import { idempotencyOf } from '../idempotency.ts'
 import { listBody, PAGE_QUERY, seqPage } from '../pages.ts'
@@ -231,7 +231,8 @@ function createRoute(app: NativeApp, context: NativeContext): void {
         operationId: 'createKey',
         tags: ['keys'],
         summary: 'Make an API key',
-        description: 'By the operator for any account, or by a key with the scope `keys:write` for its own. The secret is shown once.',
+        description:
+          'By the operator for any account; for their own, by a key with the scope `keys:write` or a user who is an owner. The secret is shown once.',
         body: Type.Object({ account: Type.Optional(AccountIn), ...KEY_FIELDS }, { additionalProperties: false }),
         response: { 201: Key, ...PROBLEMS_ANSWER },
       },
@@ -331,10 +332,9 @@ function readRoutes(app: NativeApp, context: NativeContext): void {
       schema: { operationId: 'getOwnKey', tags: ['keys'], summary: 'Get the key that asks', response: { 200: Key, ...PROBLEMS_ANSWER } },
     },
     async (request) => {
-      if (request.identity?.kind !== 'customer')
-        throw new ProblemError('invalid_request', "The operator's key has no account: ask with a customer's key.")
-      const { account, seq } = request.identity.key
-      return renderKey(context, (await services.store.key(account, seq)) ?? request.identity.key)
+      const key = keyOf(request)
+      if (!key) throw new ProblemError('invalid_request', "This is about a customer's key: ask with one.")
+      return renderKey(context, (await services.store.key(key.account, key.seq)) ?? key)
     },
   )
 

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { accountRoutes } from './accounts.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { auditRoutes } from './audit.ts'
+import { authRoutes } from './auth.ts'
 import { chargeRoutes } from './charges.ts'
 import { creditsRoutes } from './credits.ts'
 import { estimateRoutes } from './estimates.ts'
@@ -11,10 +12,12 @@ import { grantRoutes } from './grants.ts'
 import { holdRoutes } from './holds.ts'
 import { journalRoutes } from './journal.ts'
 import { keyRoutes } from './keys.ts'
+import { meRoutes } from './me.ts'
 import { priceRoutes } from './prices.ts'
 import { refundRoutes } from './refunds.ts'
 import { ProblemBody } from './schemas.ts'
 import { usageRoutes } from './usage.ts'
+import { userRoutes } from './users.ts'
 import { verifyKeyRoutes } from './verify-key.ts'
 
 export async function nativeApi(instance: FastifyInstance, context: NativeContext): Promise<void> {
@@ -32,5 +35,8 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   estimateRoutes(app, context)
   accountRoutes(app, context)
   grantRoutes(app, context)
+  authRoutes(app, context)
+  meRoutes(app, context)
+  userRoutes(app, context)
   auditRoutes(app, context)
 }

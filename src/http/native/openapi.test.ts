@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Documented } from '../../../test/running/documented.ts'
 import { openAccount, startTestObol, TEST_PRICES, type TestObol } from '../../../test/running/obol.ts'
+import { PASSWORD } from '../../../test/running/people.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a JSON document is looked into freely.
 type Json = any
@@ -91,8 +92,30 @@ async function everyOperation(call: TestObol['call'], clock: { nowMs: number }):
   ])
     await call('GET', path, undefined, { key: key.secret })
   for (const path of ['/v1/events?limit=100', '/v1/audit/verify', '/v1/price-book', '/v1/price-book/1']) await call('GET', path)
+  await everythingAboutUsers(call, account)
   await post(`/v1/grants/${(await post('/v1/grants', { account, amount: '1' })).id}/void`, { reason: 'test' })
   await call('DELETE', `/v1/keys/${key.id}`)
+}
+
+async function everythingAboutUsers(call: TestObol['call'], account: string): Promise<void> {
+  const post = async (path: string, body?: object): Promise<Json> => (await call('POST', path, body)).body
+  const password = PASSWORD
+  await post('/v1/users/bootstrap')
+  const { id } = await post('/v1/users', { email: 'ada@example.com', account, role: 'owner', is_operator: false })
+  const { token } = await post(`/v1/users/${id}/invitation`)
+  await post('/v1/auth/accept-invitation', { token, password })
+  await post('/v1/auth/password-reset/confirm', { token: (await post(`/v1/users/${id}/password-reset`)).token, password })
+  const signedIn = await post('/v1/auth/token', { email: 'ada@example.com', password })
+  const { refresh_token } = await post('/v1/auth/refresh', { refresh_token: signedIn.refresh_token })
+  const key = signedIn.access_token
+  for (const path of ['/v1/me', '/v1/users', `/v1/users/${id}`]) await call('GET', path, undefined, { key })
+  await call('POST', '/v1/me/password', { current_password: password, password: 'another one with words' }, { key })
+  await post('/v1/auth/logout', { refresh_token })
+  await call('PUT', `/v1/users/${id}/memberships/${account}`, { role: 'member' })
+  await call('DELETE', `/v1/users/${id}/memberships/${account}`)
+  await call('PATCH', `/v1/users/${id}`, { status: 'disabled' })
+  await post('/v1/auth/signing-keys/replace')
+  await call('GET', '/.well-known/jwks.json', undefined, { key: null })
 }
 
 const MOVES_CREDITS: readonly string[] = [
@@ -123,7 +146,7 @@ test('the OpenAPI document', async (t) => {
   })
 
   await t.test('says of each operation whose key it takes, and how it is named', () => {
-    assert.deepEqual(Object.keys(document.components.securitySchemes), ['apiKey', 'operatorKey'])
+    assert.deepEqual(Object.keys(document.components.securitySchemes), ['apiKey', 'accessToken', 'operatorKey'])
     for (const { id, item } of documented.operations) assert.ok(item.security.length > 0, id)
     const header = (id: string): Json =>
       documented.operations.find((operation) => operation.id === id)?.item.parameters?.find(({ in: where }: Json) => where === 'header')

@@ -1,6 +1,7 @@
 /** What the OpenAPI document says besides its operations. */
 
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger'
+import type { Access } from '../access.ts'
 
 const TAGS = [
   { name: 'credits', description: 'What an account has and can spend.' },
@@ -12,6 +13,8 @@ const TAGS = [
   { name: 'keys', description: 'API keys, their budgets and limits.' },
   { name: 'accounts', description: 'Who holds credits.' },
   { name: 'grants', description: 'Credits given, voided, corrected.' },
+  { name: 'auth', description: 'Users sign in, and stay so.' },
+  { name: 'users', description: 'Who may sign in, and to which accounts.' },
   { name: 'audit', description: 'Proof that it all adds up.' },
 ]
 
@@ -30,6 +33,12 @@ export const OPENAPI = {
     components: {
       securitySchemes: {
         apiKey: { type: 'http', scheme: 'bearer', description: "A customer's API key, for its own account." },
+        accessToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description: "A user's access token, for an account or for the operator.",
+        },
         operatorKey: { type: 'http', scheme: 'bearer', description: "The operator's key." },
       },
     },
@@ -51,8 +60,7 @@ export const OPENAPI = {
   transform: ({ schema, url, route }) => {
     const access = route.config?.access
     const headers = IDEMPOTENT.has(String(route.method)) && !UNNAMED.test(url) ? { headers: idempotencyHeader(url) } : {}
-    const security = access === 'operator' ? [{ operatorKey: [] }] : [{ apiKey: [] }, { operatorKey: [] }]
-    return { schema: { ...schema, ...headers, ...(schema?.hide ? {} : { security }) }, url }
+    return { schema: { ...schema, ...headers, ...(schema?.hide ? {} : { security: SECURITY[access ?? 'operator'] }) }, url }
   },
 } as const satisfies FastifyDynamicSwaggerOptions
 
@@ -61,8 +69,16 @@ function isNullable(schema: object | undefined): boolean {
 }
 
 const IDEMPOTENT = new Set(['POST'])
-/** Posts that change nothing. */
-const UNNAMED = /\/(estimates|trial|verify)$/
+/** Posts that change nothing, and those about users: what is sent twice is answered by what is there, or by a token that works once. */
+const UNNAMED = /\/(estimates|trial|verify)$|^\/v1\/(auth|me|users)\b/
+
+/** By what a route is opened. */
+const SECURITY: Readonly<Record<Access, readonly Readonly<Record<string, readonly string[]>>[]>> = {
+  public: [{}],
+  account: [{ apiKey: [] }, { accessToken: [] }, { operatorKey: [] }],
+  operator: [{ operatorKey: [] }, { accessToken: [] }],
+  user: [{ accessToken: [] }],
+}
 
 /** Posts that move credits, and are refused without a name. */
 const NAMED = /\/(charges|batch|holds|grants|adjustments|capture|increase|refund)$/
