@@ -4,12 +4,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { sqliteFile } from '../config.ts'
 import { CliError, EXIT } from './client.ts'
+import type { SampleUser } from './sample-user.ts'
 import type { SampleAccount } from './samples.ts'
 
 /** What is kept. */
 export interface DevSecrets {
   readonly operator_key: string
   readonly accounts?: readonly SampleAccount[]
+  readonly user?: SampleUser
 }
 
 /** Where the secrets of a store are that is no file. */

@@ -2,42 +2,21 @@
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { hideSecrets } from '../auth/secrets.ts'
 import type { Period } from '../core/calendar.ts'
 import { DEFAULT_PRIORITIES } from '../core/decisions/grant.ts'
 import { DEFAULT_CREDIT_TYPE } from '../core/price-parsing.ts'
 import { CliError, EXIT } from './client.ts'
 import { importUsage, readUsageFile } from './import-usage.ts'
+import { ACCOUNT, AFTER_OPTION, client, JSON_OPTION, KEY_OPTION, LIMIT_OPTION, type Paging, type Printing, query } from './options.ts'
 import { print } from './output.ts'
 import { checkPrices, readPriceFile } from './price-files.ts'
 import { dev, serve } from './run-server.ts'
-import { clientFromEnvironment } from './settings.ts'
+import { userCommands } from './user-commands.ts'
 import { verify } from './verify.ts'
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }
-
-/** Options of commands that print something. */
-interface Printing {
-  readonly json?: boolean
-}
-
-const JSON_OPTION = new Option('--json', 'print JSON instead of a table')
-const LIMIT_OPTION = new Option('--limit <count>', 'how many, 100 at most').default('100')
-const AFTER_OPTION = new Option('--after <id>', 'go on after this one')
-const ACCOUNT = new Argument('<account>', 'its id, or external:<external id>')
-const KEY_OPTION = new Option('--idempotency-key <key>', 'name of the request: sending it again with the same name has no second effect')
-const client = () => clientFromEnvironment(process.env)
-const query = (fields: Readonly<Record<string, string | undefined>>): string => {
-  const set = Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined)
-  return set.length === 0 ? '' : `?${new URLSearchParams(set)}`
-}
-
-/** Of a page of a list. */
-interface Paging extends Printing {
-  readonly limit: string
-  readonly after?: string
-}
 
 function time(value: string): string {
   if (/^\d{4}-\d\d-\d\dT/.test(value) && !Number.isNaN(Date.parse(value))) return value
@@ -65,6 +44,7 @@ export function buildProgram(): Command {
   grantCommands(program)
   keyCommands(program)
   priceCommands(program)
+  userCommands(program)
   importCommands(program)
   return program
 }

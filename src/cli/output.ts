@@ -25,9 +25,9 @@ function isList(value: unknown): value is List {
   return typeof value === 'object' && value !== null && 'data' in value && Array.isArray(value.data)
 }
 
-function printFields(fields: Fields, { columns }: Table): void {
+function printFields(fields: Fields, { columns, shown = {} }: Table): void {
   const width = Math.max(...columns.map((column) => column.length))
-  for (const column of columns) console.log(`${column.padEnd(width)}  ${cell(fields[column])}`)
+  for (const column of columns) console.log(`${column.padEnd(width)}  ${cell(fields[column], shown[column])}`)
 }
 
 /** Whoever looks at a terminal is told when there is more; programs read that from the JSON. */

@@ -17,6 +17,7 @@ interface Welcome {
   readonly url: string
   readonly operatorKey: string
   readonly accounts: readonly { readonly name: string; readonly id: string; readonly key: string }[]
+  readonly user: { readonly email: string; readonly password: string }
   readonly curls: readonly string[]
 }
 
@@ -29,8 +30,21 @@ function welcomeOf({ said: { stdout } }: ServerProcess): Welcome {
       id,
       key,
     })),
+    user: userIn(stdout),
     curls: [...stdout.matchAll(/^ {2}(curl .+)$/gm)].map(([, line = '']) => line),
   }
+}
+
+function userIn(stdout: string): Welcome['user'] {
+  const [, email = '', password = ''] = /^ {2}(\S+@\S+) {2}(\S+)$/m.exec(stdout) ?? []
+  return { email, password }
+}
+
+/** The account that a user signs in to. */
+async function accountOf({ url, user }: Welcome): Promise<string> {
+  const signedIn = (await makeClient(url, '').call('POST', '/v1/auth/token', user)).body as { account: string; role: string }
+  assert.equal(signedIn.role, 'owner')
+  return signedIn.account
 }
 
 const hasCurl = spawnSync('curl', ['--version']).status === 0
@@ -70,6 +84,7 @@ test('obol dev prints its address, keys that work, and two lines that do what th
     const { body } = await makeClient(url, key).call('GET', '/v1/key')
     assert.equal((body as { account: string }).account, id)
   }
+  assert.equal(await accountOf(welcomeOf(server)), accounts[0]?.id)
   assert.equal((await makeClient(url, operatorKey).call('GET', '/v1/audit/verify')).status, 200)
   const docs = await fetch(`${url}/docs`)
   assert.match(docs.headers.get('content-type') ?? '', /text\/html/)
@@ -103,17 +118,21 @@ async function devAfterLosing(t: TestContext, lost: RegExp): Promise<Welcome> {
   return welcomeOf(await startServer(t, 'dev', { cwd }))
 }
 
-test('obol dev whose store was removed shows keys that work all the same', async (t) => {
-  const { url, accounts, curls } = await devAfterLosing(t, /^obol\.db/)
+test('obol dev whose store was removed shows keys and a password that work all the same', async (t) => {
+  const shown = await devAfterLosing(t, /^obol\.db/)
+  const { url, accounts, curls } = shown
   assert.equal(accounts.length, 2)
+  assert.equal(await accountOf(shown), accounts[0]?.id)
   for (const { key } of accounts)
     assert.equal((await fetch(`${url}/v1/credits`, { headers: { authorization: `Bearer ${key}` } })).status, 200)
   assert.equal((await paste(curls[1] ?? '')).object, 'charge')
 })
 
-test('obol dev whose secrets were removed shows keys that work all the same', async (t) => {
-  const { url, accounts, curls } = await devAfterLosing(t, /^dev-secrets/)
+test('obol dev whose secrets were removed shows keys and a password that work all the same', async (t) => {
+  const shown = await devAfterLosing(t, /^dev-secrets/)
+  const { url, accounts, curls } = shown
   assert.equal(accounts.length, 2)
+  assert.equal(await accountOf(shown), accounts[0]?.id)
   for (const { key } of accounts)
     assert.equal((await fetch(`${url}/v1/credits`, { headers: { authorization: `Bearer ${key}` } })).status, 200)
   assert.equal((await paste(curls[1] ?? '')).object, 'charge')
@@ -150,6 +169,20 @@ test('obol serve makes an operator key with a new store, prints it once, and kno
   assert.equal((await makeClient(second.url, key).call('GET', '/v1/accounts')).status, 200)
 })
 
+test('obol serve offers the first operator user once, who says their address and password and is the operator', async (t) => {
+  const cwd = makeFolder(t)
+  const first = await serve(t, cwd)
+  const [, token = ''] = /First operator user: .*\n\n {2}(obol_invitation_\w{38})\n/.exec(first.said.stdout) ?? []
+  const accepted = { token, email: 'root@example.com', password: 'correct horse battery staple' }
+  const { body } = await makeClient(first.url, '').call('POST', '/v1/auth/accept-invitation', accepted)
+  const { access_token, role } = body as { access_token: string; role: string }
+  assert.equal(role, 'operator')
+  assert.equal((await makeClient(first.url, access_token).call('GET', '/v1/accounts')).status, 200)
+  assert.equal((await first.stop()).code, 0)
+  const second = await serve(t, cwd)
+  assert.doesNotMatch(second.said.stdout, /First operator|obol_invitation_/)
+})
+
 test('obol serve whose port is taken has shown the key of the store that it made', async (t) => {
   const cwd = makeFolder(t)
   const blocker = createServer()
@@ -183,8 +216,10 @@ test('obol serve begins with nothing: no prices, no accounts', async (t) => {
   assert.deepEqual(((await call('GET', '/v1/price-book')).body as { data: unknown }).data, [])
 })
 
-test('obol serve logs JSON lines, and warns of a setting that it does not know', async (t) => {
-  const { said } = await serve(t, makeFolder(t), { OBOL_PROT: '1', OBOL_URL: 'http://x.test' })
+test('obol serve logs JSON lines once it has shown what is shown once, and warns of a setting that it does not know', async (t) => {
+  const folder = makeFolder(t)
+  await (await serve(t, folder)).stop()
+  const { said } = await serve(t, folder, { OBOL_PROT: '1', OBOL_URL: 'http://x.test' })
   const logged = said.stdout
     .trim()
     .split('\n')

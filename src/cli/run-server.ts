@@ -6,6 +6,7 @@ import type { Config, Environment } from '../config.ts'
 import { StoreUnavailableError } from '../stores/unavailable.ts'
 import { CliError, EXIT, makeClient } from './client.ts'
 import { type DevSecrets, devSecretsFile, readDevSecrets, saveDevSecrets } from './dev-secrets.ts'
+import { openSampleUser } from './sample-user.ts'
 import { openSampleAccounts, publishSamplePrices } from './samples.ts'
 import { readSettings } from './settings.ts'
 
@@ -19,11 +20,26 @@ export async function serve(environment: Environment): Promise<void> {
   const obol = await start(config, {
     onOperatorKey: (key) =>
       console.log(`\nOperator key, shown this once:\n\n  ${key}\n\nSet it as OBOL_OPERATOR_KEY wherever the API is called from.\n`),
+    onFirstOperator: (token) => console.log(firstOperator(config, token)),
     extend: ({ log }) => {
       for (const name of unknown) log.warn(`${name} is not a setting and is ignored; docs/reference/settings.md lists them`)
     },
   })
   signals.stop(obol)
+}
+
+function firstOperator({ OBOL_PUBLIC_URL, OBOL_HOST, OBOL_PORT }: Config, token: string): string {
+  const url = OBOL_PUBLIC_URL ?? `http://${OBOL_HOST}:${OBOL_PORT}`
+  const body = `{"token":"${token}","email":"you@example.com","password":"…"}`
+  return `
+First operator user: whoever sends this token within 24 hours, with an e-mail address and a password of 15 characters or more. Shown this once:
+
+  ${token}
+
+  curl -s ${url}/v1/auth/accept-invitation -H "Content-Type: application/json" -d '${body}'
+
+"obol users bootstrap" makes another one.
+`
 }
 
 /** Runs a server with sample prices and accounts, and shows how to use it. */
@@ -54,7 +70,8 @@ async function addSamples(address: string, known: DevSecrets, file: string): Pro
   saveDevSecrets(file, known)
   await publishSamplePrices(client)
   const accounts = await openSampleAccounts(client, { known: known.accounts ?? [], nowMs: Date.now() })
-  const secrets = { ...known, accounts }
+  const user = await openSampleUser(client, { account: accounts[0]?.id ?? '', known: known.user })
+  const secrets = { ...known, accounts, user }
   saveDevSecrets(file, secrets)
   return secrets
 }
@@ -130,7 +147,7 @@ interface WelcomeFacts {
   readonly dialects: readonly string[]
 }
 
-function welcome({ address, ownPorts }: Obol, { operator_key, accounts = [] }: DevSecrets, { file, dialects }: WelcomeFacts): string {
+function welcome({ address, ownPorts }: Obol, { operator_key, accounts = [], user }: DevSecrets, { file, dialects }: WelcomeFacts): string {
   const [first] = accounts
   const shown = accounts.map(({ id, name, key }) => `  ${name.padEnd(14)} ${id}  ${key}`).join('\n')
   return `
@@ -142,6 +159,9 @@ Obol is running at ${address}
 
 Accounts and their keys
 ${shown}
+
+A user, who owns the first one (POST /v1/auth/token)
+  ${user?.email}  ${user?.password}
 
 What does ${first?.name} have?
 

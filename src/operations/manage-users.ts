@@ -39,7 +39,7 @@ export async function viewUsers({ store }: Pick<Services, 'store'>, users: reado
   return users.map((user) => ({ user, memberships: memberships.get(user.id) ?? [] }))
 }
 
-async function view(services: Services, user: UserRow): Promise<UserView> {
+async function view(services: Pick<Services, 'store'>, user: UserRow): Promise<UserView> {
   return (await viewUsers(services, [user]))[0] ?? { user, memberships: [] }
 }
 
@@ -150,4 +150,11 @@ export async function endMembership(services: Services, id: string, account: num
 export async function readUser(services: Services, id: string): Promise<UserView | Refusal> {
   const user = await services.store.users.byId(id)
   return user ? view(services, user) : noUser()
+}
+
+/** The user who has an address of e-mail; undefined: nobody has. */
+export async function userByEmail(services: Pick<Services, 'store'>, given: string): Promise<UserView | undefined> {
+  const email = parseEmail(given)
+  const user = email && (await services.store.users.byEmail(email.key))
+  return user && view(services, user)
 }

@@ -14,6 +14,7 @@ import {
   setMembership,
   type UserView,
   updateUser,
+  userByEmail,
   viewUsers,
 } from '../../operations/manage-users.ts'
 import type { UserRow } from '../../stores/users.ts'
@@ -242,7 +243,7 @@ function onlyFor({ identity }: FastifyRequest): number | null {
 async function visibleUser({ services }: NativeContext, request: FastifyRequest, id: string): Promise<UserView> {
   const [view, only] = [await readUser(services, id), onlyFor(request)]
   if (isRefusal(view)) throw refusalError(view)
-  if (only === null || view.memberships.some(({ account }) => account === only)) return view
+  if (belongsTo(view, only)) return view
   throw refusalError(refuse('user_not_found', 'No user has this id.'))
 }
 
@@ -256,16 +257,22 @@ function readRoutes(app: NativeApp, context: NativeContext): void {
         tags: ['users'],
         operationId: 'listUsers',
         summary: 'List users, newest first',
-        description: 'By the operator, of all accounts or of one; by an owner, of the own account.',
-        querystring: Type.Object({ account: Type.Optional(AccountIn), ...PAGE_QUERY }, { additionalProperties: false }),
+        description:
+          'By the operator, of all accounts or of one; by an owner, of the own account. With `email`, the one who has it, if any.',
+        querystring: Type.Object(
+          { account: Type.Optional(AccountIn), email: Type.Optional(EmailIn), ...PAGE_QUERY },
+          { additionalProperties: false },
+        ),
         response: { 200: listOf(User), ...PROBLEMS_ANSWER },
       },
     },
     async (request) => {
       requireOwner(request)
-      const { account: named, ...query } = request.query
+      const { account: named, email, ...query } = request.query
       const only = onlyFor(request)
       const account = named === undefined ? only : await accountOf(services, request, named)
+      if (email !== undefined)
+        return listBody('/v1/users', { limit: 2 }, await withEmail(context, email, account), (view) => userBody(view, only))
       const page = await userPage(context, query, account)
       const users = await services.store.users.list({ ...page, ...(account === null ? {} : { account }) })
       const views = await viewUsers(services, users)
@@ -292,6 +299,17 @@ function readRoutes(app: NativeApp, context: NativeContext): void {
   )
 }
 
+/** The user who has an address, if it is one of the account. */
+async function withEmail({ services }: NativeContext, email: string, account: number | null): Promise<readonly UserView[]> {
+  const view = await userByEmail(services, email)
+  return view && belongsTo(view, account) ? [view] : []
+}
+
+/** Whether a user belongs to an account; null: any will do. */
+function belongsTo({ memberships }: UserView, account: number | null): boolean {
+  return account === null || memberships.some((membership) => membership.account === account)
+}
+
 /** Reads a page of users. Throws invalid_cursor for users who are not of the list. */
 async function userPage(
   { services }: NativeContext,
@@ -302,7 +320,7 @@ async function userPage(
     throw new ProblemError('invalid_cursor', 'Give starting_after or ending_before, not both.')
   const cursor = async (field: string, id: string): Promise<UserRow> => {
     const view = await readUser(services, id)
-    if (!isRefusal(view) && (account === null || view.memberships.some((membership) => membership.account === account))) return view.user
+    if (!isRefusal(view) && belongsTo(view, account)) return view.user
     throw new ProblemError('invalid_cursor', `${field} is not the id of a user of this list.`)
   }
   if (starting_after !== undefined) return { limit: limit + 1, before: await cursor('starting_after', starting_after) }
