@@ -15,7 +15,7 @@ import { type TestContext, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
 import type { Command } from 'commander'
-import { KEY_PREFIX, makeSecret, OPERATOR_PREFIX } from '../src/auth/secrets.ts'
+import { KEY_PREFIX, makeSecret, ONE_TIME_PREFIXES, OPERATOR_PREFIX, REFRESH_PREFIX } from '../src/auth/secrets.ts'
 import { buildProgram } from '../src/cli/main.ts'
 import { SETTINGS } from '../src/config.ts'
 import { EVENTS } from '../src/core/events.ts'
@@ -448,7 +448,8 @@ test('the page of a problem is the one that the server gives', async (t) => {
 test('the pattern for scanners of secrets finds the secrets that Obol makes', () => {
   for (const page of ['SECURITY.md', 'docs/guides/keys.md']) {
     const [, pattern = ''] = /`(obol_\([^`]+)`/.exec(textOf(page)) ?? []
-    for (const prefix of [KEY_PREFIX, OPERATOR_PREFIX]) assert.match(makeSecret(prefix), new RegExp(`^${pattern}$`), page)
+    for (const prefix of [KEY_PREFIX, OPERATOR_PREFIX, REFRESH_PREFIX, ...Object.values(ONE_TIME_PREFIXES)])
+      assert.match(makeSecret(prefix), new RegExp(`^${pattern}$`), page)
     const [, own = ''] = /`(ap_[^`]+\})`/.exec(textOf(page)) ?? []
     assert.match(makeSecret('ap_'), new RegExp(`^${own}$`), `${page} shows the pattern of another prefix`)
   }

@@ -136,15 +136,15 @@ export class AccessTokens {
     const nowMs = this.#clock()
     const key = this.#keys.findLast(({ signsFromMs }) => signsFromMs <= nowMs) ?? this.#keys[0]
     if (!key) throw new Error('there is no key to sign with')
-    const issuedAt = Math.floor(nowMs / 1000)
-    const expiresAt = issuedAt + ACCESS_MS / 1000
+    // Times of tokens are whole seconds: rounded so that none works for less time than it says.
+    const expiresAt = Math.ceil((nowMs + ACCESS_MS) / 1000)
     const token = await new SignJWT({ ...(account === null ? {} : { account }), role })
       .setProtectedHeader({ alg: ALGORITHM, typ: TYPE, kid: key.id })
       .setIssuer(this.#issuer)
       .setAudience(AUDIENCE)
       .setSubject(user)
       .setJti(jti)
-      .setIssuedAt(issuedAt)
+      .setIssuedAt(Math.floor(nowMs / 1000))
       .setExpirationTime(expiresAt)
       .sign(key.signer)
     return { token, expiresAtMs: expiresAt * 1000 }

@@ -233,7 +233,7 @@ const REACHED: Reached = {
     401,
     async (scene) => {
       const { access } = await aUser(scene)
-      scene.clock.nowMs += 15 * 60_000
+      scene.clock.nowMs += 16 * 60_000
       return scene.get('/v1/me', access)
     },
   ],
