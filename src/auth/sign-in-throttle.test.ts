@@ -134,6 +134,9 @@ test('an address counts as what its owner has: one of IPv4, 2⁶⁴ of IPv6', ()
     ['2001:db8::1', '2001:db8:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['::1', '0:0:0:0::/64'],
+    ['192.0.2.1:61234', '192.0.2.1'],
+    ['[2001:db8:1:2::1]:61234', '2001:db8:1:2::/64'],
+    ['[2001:db8:1:2::1]', '2001:db8:1:2::/64'],
     ['unknown', 'unknown'],
   ] as const)
     assert.equal(networkOf(address), network, address)

@@ -116,9 +116,13 @@ export function addressMark(secret: string, address: string): string {
     .digest('base64url')
 }
 
-/** Whoever has an IPv6 address has 2⁶⁴ of them: they count as one. An IPv4 address is the same in either notation. */
+/**
+ * Whoever has an IPv6 address has 2⁶⁴ of them: they count as one. An IPv4 address is the same in either notation. Some proxies
+ * forward an address with its port, which anybody may change.
+ */
 export function networkOf(address: string): string {
-  const [bare = ''] = address.split('%', 1)
+  const plain = /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(address)?.[1] ?? /^\[(.+)\](?::\d+)?$/.exec(address)?.[1] ?? address
+  const [bare = ''] = plain.split('%', 1)
   if (!isIPv6(bare)) return bare
   const groups = groupsOf(bare)
   const isIpv4 = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xff_ff

@@ -10,6 +10,7 @@ import {
   objectId,
   parseAccountId,
   parseObjectId,
+  parseUserId,
   userId,
 } from './ids.ts'
 
@@ -27,9 +28,25 @@ test('a user’s id has all of its random bits, and always the same length', () 
   fc.assert(
     fc.property(fc.bigInt(0n, 2n ** 80n - 1n), fc.bigInt(0n, 2n ** 80n - 1n), (one, other) => {
       assert.match(userId(one), /^user_[0-9a-v]{16}$/)
+      assert.equal(parseUserId(userId(one)), userId(one))
       assert.equal(userId(one) === userId(other), one === other)
     }),
   )
+})
+
+test('what is no user’s id is none', () => {
+  for (const text of [
+    '',
+    'user_',
+    'user_000000000000000',
+    'user_00000000000000000',
+    'user_000000000000000w',
+    'USER_0000000000000000',
+    'user_000000000000000\0',
+    'user_0000000000000000\n',
+    'key_0000000000000000',
+  ])
+    assert.equal(parseUserId(text), undefined, JSON.stringify(text))
 })
 
 test('ids look as the documentation shows them', () => {

@@ -62,6 +62,13 @@ export function userId(random: bigint): UserId {
   return `user_${BigInt.asUintN(80, random).toString(32).padStart(16, '0')}`
 }
 
+const USER_ID = /^user_[0-9a-v]{16}$/
+
+/** The id of a user that a text is; undefined when it is none. */
+export function parseUserId(text: string): UserId | undefined {
+  return USER_ID.test(text) ? (text as UserId) : undefined
+}
+
 /** The id of one of a record's events: `evt_`, the record's address, and the event's place among them. */
 export function eventId(account: number, seq: number, index: number): string {
   return `${objectId('evt', account, seq)}_${index}`

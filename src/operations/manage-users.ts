@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { parseEmail } from '../auth/emails.ts'
 import { hashSecret, makeSecret, ONE_TIME_PREFIXES } from '../auth/secrets.ts'
-import { userId } from '../core/ids.ts'
+import { parseUserId, userId } from '../core/ids.ts'
 import { type Refusal, refuse } from '../core/refusals.ts'
 import { MAX_MEMBERSHIPS, type Membership, type OneTimePurpose, type OneTimeToken, type UserRow } from '../stores/users.ts'
 import type { Services } from './services.ts'
@@ -69,7 +69,7 @@ export async function inviteUser(services: Services, { email: given, isOperator,
 /** Gives a user a new one-time token in place of the one before. Refuses user_not_found, invitation_pending, invitation_accepted. */
 export async function offerToken(services: Services, id: string, purpose: OneTimePurpose): Promise<Offer | Refusal> {
   const { store, clock } = services
-  const known = await store.users.byId(id)
+  const known = await userById(services, id)
   if (!known) return noUser()
   const { secret, ...token } = newOneTimeToken(purpose, clock() + ONE_TIME_MS[purpose])
   const user = await store.users.offer(known.id, token)
@@ -85,6 +85,11 @@ function accepted(): Refusal {
 
 function noAccount(): Refusal {
   return refuse('account_not_found', 'No account has this id.')
+}
+
+async function userById({ store }: Pick<Services, 'store'>, text: string): Promise<UserRow | undefined> {
+  const id = parseUserId(text)
+  return id && (await store.users.byId(id))
 }
 
 function noUser(): Refusal {
@@ -119,7 +124,9 @@ export interface UserRequest {
 export async function updateUser(services: Services, id: string, { email: given, ...changes }: UserRequest): Promise<UserView | Refusal> {
   const email = given === undefined ? undefined : parseEmail(given)
   if (given !== undefined && !email) return refuse('invalid_email', 'This is no e-mail address.')
-  const user = await services.store.users.update(id, { ...changes, ...(email ? { email } : {}) }, services.clock())
+  const known = parseUserId(id)
+  if (!known) return noUser()
+  const user = await services.store.users.update(known, { ...changes, ...(email ? { email } : {}) }, services.clock())
   if (user === 'email_taken') return refuse('email_taken', 'Another user has this e-mail address.')
   services.signIn.signedIn.forget()
   return user ? view(services, user) : noUser()
@@ -128,7 +135,7 @@ export async function updateUser(services: Services, id: string, { email: given,
 /** Lets a user into an account, or changes their role in it. Refuses user_not_found, account_not_found, too_many_memberships. */
 export async function setMembership(services: Services, id: string, membership: Membership): Promise<UserView | Refusal> {
   const { store, clock, signIn } = services
-  const user = await store.users.byId(id)
+  const user = await userById(services, id)
   if (!user) return noUser()
   if ((await store.state(membership.account)) === undefined) return noAccount()
   const isIn = await store.users.join(user.id, membership, clock())
@@ -139,7 +146,7 @@ export async function setMembership(services: Services, id: string, membership: 
 /** Takes a user out of an account, at once. Refuses user_not_found, membership_not_found. */
 export async function endMembership(services: Services, id: string, account: number): Promise<UserView | Refusal> {
   const { store, signIn } = services
-  const user = await store.users.byId(id)
+  const user = await userById(services, id)
   if (!user) return noUser()
   const wasIn = await store.users.leave(user.id, account)
   signIn.signedIn.forget()
@@ -148,7 +155,7 @@ export async function endMembership(services: Services, id: string, account: num
 
 /** A user by id. Refuses user_not_found. */
 export async function readUser(services: Services, id: string): Promise<UserView | Refusal> {
-  const user = await services.store.users.byId(id)
+  const user = await userById(services, id)
   return user ? view(services, user) : noUser()
 }
 

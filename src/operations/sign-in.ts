@@ -15,8 +15,9 @@ import type { Services } from './services.ts'
 const SESSION_MS = 30 * 86_400_000
 /** Requests that use a refresh token within this time of each other are taken for one client's, and not for a thief's. */
 const SAME_MOMENT_MS = 10_000
-/** An id that no user has: looked for in place of one, so that it takes as long. */
+/** An id and an address that no user has: looked for in place of one, so that it takes as long. */
 const NOBODY = userId(2n ** 80n - 1n)
+const NO_EMAIL = '@'
 
 /** A pair of tokens, and what it opens. */
 export interface IssuedTokens {
@@ -45,9 +46,9 @@ export interface SignInRequest {
  * invalid_credentials, too_many_attempts; and whoever has the right password hears of user_disabled, no_membership, account_not_found.
  */
 export async function signIn(services: Services, { email, password, account, address }: SignInRequest): Promise<IssuedTokens | Refusal> {
-  const key = parseEmail(email)?.key ?? email
-  const user = await services.store.users.byEmail(key)
-  const known = await checkPassword(services, { user, key, password, address })
+  const key = parseEmail(email)?.key
+  const user = await services.store.users.byEmail(key ?? NO_EMAIL)
+  const known = await checkPassword(services, { user, key: key ?? email, password, address })
   if (isRefusal(known)) return known
   if (known.disabledAtMs !== null) return refuse('user_disabled', 'This user may not sign in any more.')
   const membership = await chooseAccount(services, known, account)

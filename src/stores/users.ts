@@ -99,7 +99,7 @@ export class Users {
     return row && decodeUser(row)
   }
 
-  byId(id: string): Promise<UserRow | undefined> {
+  byId(id: UserId): Promise<UserRow | undefined> {
     return this.#one(`select ${COLUMNS} from users where id = ?`, [id])
   }
 
@@ -187,7 +187,7 @@ export class Users {
    * Changes a user. One who is disabled has no sessions and no one-time token any more. Undefined: there is none; 'email_taken':
    * another user has the address, and nothing was done.
    */
-  update(id: string, { email, isOperator, isDisabled }: UserChanges, nowMs: number): Promise<UserRow | undefined | 'email_taken'> {
+  update(id: UserId, { email, isOperator, isDisabled }: UserChanges, nowMs: number): Promise<UserRow | undefined | 'email_taken'> {
     const sets: (readonly [sql: string, ...values: SqlValue[]])[] = []
     if (email !== undefined) sets.push(['email = ?, email_key = ?', email.text, email.key])
     if (isOperator !== undefined) sets.push(['is_operator = ?', isOperator ? 1 : 0])
@@ -213,7 +213,7 @@ export class Users {
   }
 
   /** The accounts of users, by user, the oldest membership first. */
-  async memberships(ids: readonly string[]): Promise<ReadonlyMap<string, readonly Membership[]>> {
+  async memberships(ids: readonly UserId[]): Promise<ReadonlyMap<UserId, readonly Membership[]>> {
     const found = await Promise.all(
       ids.map((id) =>
         this.#statements.all<Membership>('select account, role from memberships where user_id = ? order by created_at_ms, account', [id]),
@@ -223,7 +223,7 @@ export class Users {
   }
 
   /** Makes a user belong to an account, in a role. False: there is no such user, or it belongs to as many as it may. */
-  async join(id: string, { account, role }: Membership, nowMs: number): Promise<boolean> {
+  async join(id: UserId, { account, role }: Membership, nowMs: number): Promise<boolean> {
     const rows = await this.#statements.all(
       `insert into memberships (user_id, account, role, created_at_ms) select id, ?, ?, ? from users
        where id = ? and (select count(*) from memberships where user_id = users.id and account <> ?) < ?
@@ -234,7 +234,7 @@ export class Users {
   }
 
   /** Ends a user's membership; false: there was none. */
-  async leave(id: string, account: number): Promise<boolean> {
+  async leave(id: UserId, account: number): Promise<boolean> {
     return (
       (await this.#statements.all('delete from memberships where user_id = ? and account = ? returning account', [id, account])).length ===
       1

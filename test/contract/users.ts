@@ -12,6 +12,8 @@ const NOW = TEST_START_MS
 const ADA: Email = { text: 'Ada@Example.com', key: 'ada@example.com' }
 const BOB: Email = { text: 'bob@example.com', key: 'bob@example.com' }
 
+const NOBODY = userId(99n)
+
 const token = (hash: string, purpose: OneTimeToken['purpose'] = 'invitation'): OneTimeToken => ({ hash, purpose, untilMs: NOW + DAY_MS })
 
 /** Invites a user. */
@@ -141,24 +143,24 @@ export function usersContract(kind: StoreKind): void {
     assert.equal(await store.users.redeem('i2', { password: 'p', email: null, nowMs: NOW }), undefined)
     const enabled = userIn(await store.users.update(id, { isDisabled: false, isOperator: false }, NOW + 10))
     assert.deepEqual([enabled?.disabledAtMs, enabled?.isOperator, enabled?.epoch], [null, false, 2])
-    assert.equal(await store.users.update('user_none', { isDisabled: true }, NOW), undefined)
+    assert.equal(await store.users.update(NOBODY, { isDisabled: true }, NOW), undefined)
   })
 
   test('memberships are one per account, in the order in which they were made, and at most so many', async (t) => {
     const { store } = await openTestStore(t, kind)
     const { id } = await addUser(store, 1n, ADA)
     const { id: other } = await addUser(store, 2n, BOB)
-    assert.equal(await store.users.join('user_none', { account: 1, role: 'owner' }, NOW), false)
+    assert.equal(await store.users.join(NOBODY, { account: 1, role: 'owner' }, NOW), false)
     assert.equal(await store.users.join(id, { account: 7, role: 'member' }, NOW), true)
     assert.equal(await store.users.join(id, { account: 3, role: 'owner' }, NOW + 1), true)
     assert.equal(await store.users.join(id, { account: 7, role: 'owner' }, NOW + 2), true)
     assert.equal(await store.users.join(other, { account: 7, role: 'member' }, NOW), true)
-    const memberships = await store.users.memberships([id, other, 'user_none'])
+    const memberships = await store.users.memberships([id, other, NOBODY])
     assert.deepEqual(memberships.get(id), [
       { account: 7, role: 'owner' },
       { account: 3, role: 'owner' },
     ])
-    assert.deepEqual([memberships.get(other), memberships.get('user_none')], [[{ account: 7, role: 'member' }], []])
+    assert.deepEqual([memberships.get(other), memberships.get(NOBODY)], [[{ account: 7, role: 'member' }], []])
     assert.deepEqual([await store.users.leave(id, 7), await store.users.leave(id, 7)], [true, false])
     assert.deepEqual((await store.users.memberships([other])).get(other), [{ account: 7, role: 'member' }])
     for (let account = 100; account < 100 + MAX_MEMBERSHIPS - 1; account++)

@@ -95,7 +95,10 @@ for (const kind of STORE_KINDS)
         ['nobody@example.com', PASSWORD],
         ['invited@example.com', PASSWORD],
         ['no address at all', PASSWORD],
+        ['a\u0000@example.com', PASSWORD],
+        ['\u0000', PASSWORD],
         ['ada@example.com', 'x'],
+        ['ada@example.com', '\u0000'],
       ] as const)
         assert.deepEqual(essence(await signIn(first, email, password)), essence(wrong), email)
     })

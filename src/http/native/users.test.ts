@@ -138,7 +138,16 @@ for (const kind of STORE_KINDS)
       const disabled = await change({ status: 'disabled' })
       assert.deepEqual([disabled.body.status, Date.parse(disabled.body.disabled_at)], ['disabled', clock.nowMs])
       assert.deepEqual((await change({ status: 'active', is_operator: true })).body.is_operator, true)
-      assert.deepEqual(told(await call('PATCH', '/v1/users/user_0000000000000001', { status: 'active' })), [404, 'user_not_found'])
+      for (const id of ['user_0000000000000001', 'nonsense', '%00', 'user_000000000000000%00', 'ada@other.example'])
+        for (const [method, path, body] of [
+          ['PATCH', '', { status: 'active' }],
+          ['GET', ''],
+          ['POST', '/invitation'],
+          ['POST', '/password-reset'],
+          ['PUT', `/memberships/${account}`, { role: 'member' }],
+          ['DELETE', `/memberships/${account}`],
+        ] as const)
+          assert.deepEqual(told(await call(method, `/v1/users/${id}${path}`, body)), [404, 'user_not_found'], `${method} ${id}${path}`)
     })
 
     test('belong to several accounts, each in a role, and are taken out one by one', async (t) => {
