@@ -1,20 +1,13 @@
 /** Servers on one store of either kind, as many as the kind allows; stopped and audited when the test ends. */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { pino } from 'pino'
 import { type Obol, type ObolOptions, startObol } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { redaction } from '../../src/logging.ts'
-import { auditDatabase } from '../../src/stores/postgres/audit.ts'
-import { auditFile } from '../../src/stores/sqlite/audit.ts'
-import type { AuditReport } from '../../src/stores/store.ts'
 import { caller, OPERATOR_KEY, type TestObol } from './obol.ts'
-import { dropSchema, newSchema } from './postgres.ts'
-import type { StoreKind } from './store.ts'
+import { newPlace, type StoreKind } from './store.ts'
 
 /** A server that a test calls. */
 export interface TestServer extends Pick<TestObol, 'call'> {
@@ -32,22 +25,6 @@ export interface Servers {
   readonly restart: () => Promise<TestServer>
 }
 
-interface Place {
-  readonly url: string
-  readonly audit: () => Promise<AuditReport>
-  readonly remove: () => Promise<void>
-}
-
-async function placeOf(kind: StoreKind): Promise<Place> {
-  if (kind === 'postgres') {
-    const url = await newSchema()
-    return { url, audit: () => auditDatabase(url), remove: () => dropSchema(url) }
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'obol-servers-'))
-  const file = join(folder, 'obol.db')
-  return { url: `sqlite:${file}`, audit: async () => auditFile(file), remove: async () => rmSync(folder, { recursive: true }) }
-}
-
 /** Starts servers; more than one only on PostgreSQL. */
 export async function startServers(
   t: TestContext,
@@ -60,11 +37,11 @@ export async function startServers(
     readonly environment?: Readonly<Record<string, string>>
   } = {},
 ): Promise<Servers> {
-  const place = await placeOf(kind)
+  const place = await newPlace(kind)
   const clock = { nowMs: Date.now() }
   const log: string[] = []
   const start = async (): Promise<TestServer> => {
-    const environment = { OBOL_PORT: '0', OBOL_DATABASE_URL: place.url, OBOL_OPERATOR_KEY: OPERATOR_KEY, ...options.environment }
+    const environment = { OBOL_PORT: '0', OBOL_DATABASE_URL: place.databaseUrl, OBOL_OPERATOR_KEY: OPERATOR_KEY, ...options.environment }
     const logger = pino({ level: 'debug', ...redaction() }, { write: (line: string) => log.push(line) })
     const obol = await startObol(readConfig(environment).config, { ...options, clock: () => clock.nowMs, log: logger })
     return { obol, call: caller(obol.address) }

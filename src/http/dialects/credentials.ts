@@ -25,7 +25,7 @@ export const BEARER: Credentials = {
   scheme: { type: 'http', scheme: 'bearer' },
 }
 
-const PLAIN = /^[\x21-\x7e]{1,512}$/
+const PLAIN = /^[\x21-\x7e]{1,2048}$/
 
 /** A key in a header of its own. */
 export function keyHeader(name: string): Credentials {

@@ -8,6 +8,7 @@ import { textOf } from '../../../test/reading/project.ts'
 import { dialectCaller, type Scene, SURFACES, type Surface, startScene } from '../../../test/running/dialects.ts'
 import { Documented } from '../../../test/running/documented.ts'
 import { caller, makeKey, OPERATOR_KEY, publishTestPrices, type TestAnswer } from '../../../test/running/obol.ts'
+import { signUp } from '../../../test/running/people.ts'
 import { newPlace } from '../../../test/running/store.ts'
 import { dialectFile } from '../../../tools/reference/openapi.ts'
 import { startObol } from '../../app.ts'
@@ -147,6 +148,16 @@ for (const surface of SURFACES)
         assert.ok((answer.headers.get('www-authenticate') ?? '') !== '', 'it says how to authenticate')
         assert.ok(key === null || !answer.text.includes(key))
       }
+    })
+
+    await t.test("a user's token is taken in place of a key, for the user's account and as long as it works", async () => {
+      const { access, refresh } = await signUp(scene, 'ada@example.com', { account, role: 'member' })
+      const [byKey, byToken] = [await ask(secret, 'GET', read), await ask(access, 'GET', read)]
+      assert.deepEqual([byToken.status, Object.keys(byToken.body)], [200, Object.keys(byKey.body)])
+      if (post !== null) assertFailure(surface, await ask(access, 'POST', post.path, { body: post.body }), 403, /owner/)
+      await scene.call('POST', '/v1/auth/logout', { refresh_token: refresh }, { key: null })
+      assertFailure(surface, await ask(access, 'GET', read), 401, /./)
+      assertFailure(surface, await ask(`${access}x`, 'GET', read), 401, /./)
     })
 
     await t.test('every operation needs a key', async () => {

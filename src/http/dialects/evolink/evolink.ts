@@ -110,14 +110,15 @@ function routes(app: DialectApp, { services }: DialectContext): void {
       const { state, asOfMs } = await accountOfCustomer(services, customer)
       const pool = poolOf(state, DEFAULT_CREDIT_TYPE)
       const available = availableOf(balanceOf(pool, asOfMs))
-      const budget = viewBudget({ state, asOfMs }, customer.key)
-      const used = budget === null ? await usage.spentBy(customer.key, asOfMs) : budget.spent
+      const usedOfAll = pool.charged - pool.refunded
+      const budget = customer.key && viewBudget({ state, asOfMs }, customer.key)
+      const used = budget?.spent ?? (customer.key ? await usage.spentBy(customer.key, asOfMs) : usedOfAll)
       const token = {
         remaining_credits: remainingOut(budget?.remaining ?? available),
         unlimited_credits: (budget?.remaining ?? null) === null,
         used_credits: usedOut(used),
       }
-      const user = { remaining_credits: remainingOut(available), used_credits: usedOut(pool.charged - pool.refunded) }
+      const user = { remaining_credits: remainingOut(available), used_credits: usedOut(usedOfAll) }
       return { data: { token, user }, message: '', success: true } as const
     },
   )

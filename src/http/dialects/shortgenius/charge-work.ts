@@ -15,7 +15,7 @@ import { setCreditHeaders } from '../../credit-headers.ts'
 import { refusalError } from '../../error-handler.ts'
 import { idempotencyOf } from '../../idempotency.ts'
 import { sendJson } from '../../written-json.ts'
-import { type Customer, customerOf } from '../customer.ts'
+import { type Customer, payingCustomerOf } from '../customer.ts'
 import type { DialectContext, HandlerSettings } from '../dialect.ts'
 import { timeOut } from '../times.ts'
 import { uuidOf } from '../uuids.ts'
@@ -44,7 +44,7 @@ export function chargeWork(
   work: Work,
 ): Promise<FastifyReply> {
   const caller = { actor: actorOf(request), requestId: request.id, idempotency: idempotencyOf(request) }
-  const order = { services, request, work, body: request.body as WorkBody, customer: customerOf(request), caller }
+  const order = { services, request, work, body: request.body as WorkBody, customer: payingCustomerOf(request), caller }
   return handler === null ? sendSample(order, reply) : sendHandled(order, reply, handler)
 }
 
@@ -163,7 +163,7 @@ function sendRefused(reply: FastifyReply, status: number, message: string): Fast
 }
 
 /** Work with all that the handler may want to know. */
-async function handed({ services, request, work, body, customer }: Order, hold: Address, record: HoldOpened): Promise<HandedWork> {
+async function handed({ services, request, work, body, customer, caller }: Order, hold: Address, record: HoldOpened): Promise<HandedWork> {
   const row = await services.store.account(hold.account)
   const externalId = row?.externalId ?? null
   const id = objectId('hold', hold.account, hold.seq)
@@ -173,7 +173,7 @@ async function handed({ services, request, work, body, customer }: Order, hold: 
     headers: {
       'x-obol-account': accountId(hold.account),
       ...(externalId === null ? {} : { 'x-obol-external-id': encodeURIComponent(externalId) }),
-      'x-obol-key': objectId('key', customer.account, customer.key.seq),
+      ...(customer.key === null ? { 'x-obol-user': caller.actor } : { 'x-obol-key': objectId('key', customer.account, customer.key.seq) }),
       'x-obol-operation': work.operation,
       'x-obol-hold': id,
       'x-obol-credits': formatCredits(record.credits),
