@@ -3,6 +3,7 @@
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
 import { AccessTokens } from './auth/access-tokens.ts'
+import { InFlight } from './auth/in-flight.ts'
 import { KeyRing } from './auth/key-ring.ts'
 import { Passwords } from './auth/passwords.ts'
 import { RateLimiter } from './auth/rate-limiter.ts'
@@ -132,7 +133,13 @@ async function openSignIn(
   clock: () => number,
 ): Promise<SignInParts> {
   const tokens = await AccessTokens.open({ keys, clock, issuer: issuer ?? NAMELESS_ISSUER })
-  return { tokens, passwords: new Passwords(), throttle: new SignInThrottle(clock), signedIn: new SignedIn(tokens, sessions, clock) }
+  return {
+    tokens,
+    passwords: new Passwords(),
+    throttle: new SignInThrottle(clock),
+    signedIn: new SignedIn(tokens, sessions, clock),
+    refreshing: new InFlight(),
+  }
 }
 
 async function offerFirstOperator(services: Services, show: ObolOptions['onFirstOperator']): Promise<void> {

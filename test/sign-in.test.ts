@@ -160,9 +160,13 @@ test('servers beside each other take each other’s tokens, and one refresh toke
     const answers = await Promise.all(Array.from({ length: 16 }, (_, index) => refresh(all[index % 2] ?? first, tokens.refresh)))
     const [won, ...more] = answers.filter(({ status }) => status === 200)
     assert.equal(more.length, 0)
-    for (const answer of answers.filter(({ status }) => status !== 200)) assert.deepEqual(told(answer), [401, 'refresh_token_used'])
+    // Only what meets on one server, or in one statement, is taken for one client's: else the session may end.
+    for (const answer of answers.filter(({ status }) => status !== 200))
+      assert.match(`${told(answer)}`, /^401,(?:refresh_token_used|refresh_token_reused|session_ended)$/)
     tokens = tokensOf(won ?? assert.fail('one is answered with tokens'))
-    assert.equal((await second.call('GET', '/v1/me', undefined, { key: tokens.access })).status, 200)
+    const isOver = answers.some((answer) => told(answer)[1] === 'refresh_token_reused')
+    assert.equal((await second.call('GET', '/v1/me', undefined, { key: tokens.access })).status, isOver ? 401 : 200)
+    if (isOver) tokens = tokensOf(await signIn(second, 'ada@example.com'))
   }
   const sets = await Promise.all(all.map(({ call }) => call('GET', '/.well-known/jwks.json', undefined, { key: null })))
   assert.deepEqual(sets[0]?.body, sets[1]?.body)

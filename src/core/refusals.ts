@@ -46,7 +46,7 @@ export const REFUSALS = {
   token_expired: 'The access token is past its time.',
   session_ended: 'The session is over: by sign-out, a changed password, time, or because the user may not open the account any more.',
   invalid_refresh_token: 'The refresh token is not one of this server, or its session is long over.',
-  refresh_token_used: 'The refresh token was used a moment ago, by another request at the same time. Nothing was ended.',
+  refresh_token_used: 'The refresh token was used by another request at the same time. Nothing was ended.',
   refresh_token_reused: 'The refresh token had been used before. Somebody may have a copy of it, so its session was ended.',
   invalid_one_time_token: 'The invitation or the reset of a password is not one of this server, was used before, or is past its time.',
   invalid_email: 'The e-mail address is missing, is none, or is not the one that was invited.',

@@ -1,6 +1,7 @@
 /** What operations work with: the store, the prices in force, and the settings that are policy. */
 
 import type { AccessTokens } from '../auth/access-tokens.ts'
+import type { InFlight } from '../auth/in-flight.ts'
 import type { KeyRing } from '../auth/key-ring.ts'
 import type { Passwords } from '../auth/passwords.ts'
 import type { SignInThrottle } from '../auth/sign-in-throttle.ts'
@@ -28,6 +29,8 @@ export interface SignInParts {
   readonly tokens: AccessTokens
   readonly throttle: SignInThrottle
   readonly signedIn: SignedIn
+  /** Refresh tokens that are being used. */
+  readonly refreshing: InFlight
 }
 
 /** What every operation works with. */

@@ -13,8 +13,6 @@ import type { Services } from './services.ts'
 
 /** How long a session goes on without the password. */
 const SESSION_MS = 30 * 86_400_000
-/** Requests that use a refresh token within this time of each other are taken for one client's, and not for a thief's. */
-const SAME_MOMENT_MS = 10_000
 /** An id and an address that no user has: looked for in place of one, so that it takes as long. */
 const NOBODY = userId(2n ** 80n - 1n)
 const NO_EMAIL = '@'
@@ -149,19 +147,36 @@ async function issued({ signIn }: Services, { jti, refresh }: Pair, { untilMs, .
 
 /**
  * Uses a refresh token: it works once, and the pair that follows it goes on. Of requests that come with one token at the same time one is
- * answered with the pair, the others with refresh_token_used; after that moment it is taken for a copy, and its session ends with
+ * answered with the pair, the others with refresh_token_used; later it is taken for a copy, and its session ends with
  * refresh_token_reused. Refuses invalid_refresh_token, session_ended, account_not_found, too_many_attempts besides.
  */
-export async function refreshSession(
-  services: Services,
-  { token, account: named }: { readonly token: string; readonly account: string | null },
-): Promise<IssuedTokens | Refusal> {
+export function refreshSession(services: Services, { token, account }: RefreshRequest): Promise<IssuedTokens | Refusal> {
+  const hash = hashSecret(token)
+  if (!isWellFormed(token)) return Promise.resolve(unknownToken())
+  return services.signIn.refreshing.use(hash, (isBesideAnother) => useRefreshToken(services, { hash, named: account, isBesideAnother }))
+}
+
+/** A refresh token to use. */
+export interface RefreshRequest {
+  readonly token: string
+  /** An account's id or external id; null: the one that the session opens. */
+  readonly account: string | null
+}
+
+interface RefreshUse {
+  readonly hash: string
+  readonly named: string | null
+  /** Another request with the token was being answered when this one came. */
+  readonly isBesideAnother: boolean
+}
+
+async function useRefreshToken(services: Services, { hash, named, isBesideAnother }: RefreshUse): Promise<IssuedTokens | Refusal> {
   const { store, clock, signIn } = services
-  const [nowMs, hash] = [clock(), hashSecret(token)]
-  const known = isWellFormed(token) ? await store.sessions.refreshToken(hash, nowMs) : undefined
-  if (!known) return refuse('invalid_refresh_token', 'This is no refresh token of this server, or its session is long over.')
+  const nowMs = clock()
+  const known = await store.sessions.refreshToken(hash, nowMs)
+  if (!known) return unknownToken()
   if (!known.isLive) return sessionEnded()
-  if (known.usedAtMs !== null) return usedBefore(services, known.session, known.usedAtMs)
+  if (known.usedAtMs !== null) return isBesideAnother ? usedAtTheSameTime() : endCopied(services, known.session)
   const waitSeconds = signIn.throttle.refresh(known.session)
   if (waitSeconds !== null) return tooMany(waitSeconds)
   const account = named === null ? null : await findAccount(services, named)
@@ -178,9 +193,16 @@ function sessionEnded(): Refusal {
   return refuse('session_ended', 'The session is over. Sign in again.')
 }
 
-async function usedBefore({ store, clock, signIn }: Services, session: string, usedAtMs: number): Promise<Refusal> {
-  if (clock() - usedAtMs < SAME_MOMENT_MS)
-    return refuse('refresh_token_used', 'This refresh token was used a moment ago. Go on with the tokens that it was answered with.')
+function unknownToken(): Refusal {
+  return refuse('invalid_refresh_token', 'This is no refresh token of this server, or its session is long over.')
+}
+
+function usedAtTheSameTime(): Refusal {
+  return refuse('refresh_token_used', 'This refresh token was used at the same time. Go on with the tokens that it was answered with.')
+}
+
+/** A token that was used before and is sent again has been copied: nobody can tell which of the two is the thief's. */
+async function endCopied({ store, clock, signIn }: Services, session: string): Promise<Refusal> {
   await store.sessions.end(session, 'reuse', clock())
   signIn.signedIn.forget()
   return refuse('refresh_token_reused', 'This refresh token had been used before, so its session was ended. Sign in again.')
@@ -190,8 +212,7 @@ async function usedBefore({ store, clock, signIn }: Services, session: string, u
 async function whyUnused({ store, clock }: Services, hash: string, named: string | null): Promise<Refusal> {
   const now = await store.sessions.refreshToken(hash, clock())
   if (!now?.isLive) return sessionEnded()
-  if (now.usedAtMs !== null)
-    return refuse('refresh_token_used', 'This refresh token was used at the same time. Go on with the tokens that it was answered with.')
+  if (now.usedAtMs !== null) return usedAtTheSameTime()
   return named === null ? sessionEnded() : notFound(named)
 }
 

@@ -2,6 +2,7 @@
 
 import { pino } from 'pino'
 import { AccessTokens } from '../../src/auth/access-tokens.ts'
+import { InFlight } from '../../src/auth/in-flight.ts'
 import { KeyRing } from '../../src/auth/key-ring.ts'
 import { Passwords } from '../../src/auth/passwords.ts'
 import { RateLimiter } from '../../src/auth/rate-limiter.ts'
@@ -36,6 +37,7 @@ export async function openapiPages(store: Store): Promise<readonly Page[]> {
         passwords: new Passwords(),
         throttle: new SignInThrottle(Date.now),
         signedIn: new SignedIn(tokens, store.sessions, Date.now),
+        refreshing: new InFlight(),
       },
       prices: new PriceList(store),
       keyRing: new KeyRing(store, Date.now),

@@ -66,7 +66,7 @@ function sessionRoutes(app: NativeApp, { services }: NativeContext): void {
         operationId: 'refreshTokens',
         summary: 'Get the next pair of tokens',
         description:
-          'A refresh token works once. Of requests that send the same one at the same time one is answered with tokens, the others with `refresh_token_used`; sent again after 10 seconds, it is taken for a copy, and the session ends. `account` goes on in another account of the user.',
+          'A refresh token works once. Of requests that send the same one at the same time one is answered with tokens, the others with `refresh_token_used`; sent again later, it is taken for a copy, and the session ends. `account` goes on in another account of the user.',
         body: Type.Object({ refresh_token: TokenIn, account: Type.Optional(AccountIn) }, { additionalProperties: false }),
       },
     },
