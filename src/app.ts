@@ -104,9 +104,9 @@ function handlersOf({ OBOL_SHORTGENIUS_HANDLER_URL: url, OBOL_SHORTGENIUS_HANDLE
 }
 
 async function openStore(config: Config, { clock, log }: { readonly clock: () => number; readonly log: Logger }): Promise<Store> {
-  const { OBOL_DATABASE_URL: url, OBOL_ACCOUNT_CACHE: maxCachedAccounts } = config
+  const { OBOL_DATABASE_URL: url, OBOL_ACCOUNT_CACHE: maxCachedAccounts, OBOL_POSTGRES_BATCH: reach } = config
   const file = sqliteFile(url)
-  if (file === null) return openPostgresStore({ url, maxCachedAccounts, clock })
+  if (file === null) return openPostgresStore({ url, maxCachedAccounts, clock, reach })
   const onFault = (fault: unknown): void => log.error({ err: fault }, 'writing back failed; it is tried again')
   return openSqliteStore({ file, clock, maxCachedAccounts, onFault })
 }

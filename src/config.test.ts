@@ -45,6 +45,7 @@ test('every setting has a value when nothing is set, or null where it has no def
     OBOL_RATE_LIMIT: { requests: 600, windowSeconds: 60 },
     OBOL_OPERATOR_RATE_LIMIT: null,
     OBOL_ACCOUNT_CACHE: 200_000,
+    OBOL_POSTGRES_BATCH: 'any',
     OBOL_LOG_LEVEL: 'info',
     OBOL_LOG_REQUESTS: false,
   })
@@ -86,6 +87,8 @@ const READ: readonly (readonly [name: SettingName, text: string, value: unknown]
   ['OBOL_RATE_LIMIT', '10/1', { requests: 10, windowSeconds: 1 }],
   ['OBOL_OPERATOR_RATE_LIMIT', '6000/60', { requests: 6_000, windowSeconds: 60 }],
   ['OBOL_ACCOUNT_CACHE', '100', 100],
+  ['OBOL_POSTGRES_BATCH', 'any', 'any'],
+  ['OBOL_POSTGRES_BATCH', 'bucket', 'bucket'],
   ['OBOL_LOG_LEVEL', 'silent', 'silent'],
   ['OBOL_LOG_REQUESTS', 'true', true],
 ]
@@ -124,6 +127,7 @@ const REFUSED: readonly (readonly [name: SettingName, ...texts: string[]])[] = [
   ['OBOL_RATE_LIMIT', '600', '0/60', '600/0', '600/60/1', '600 / 60', '-1/60'],
   ['OBOL_OPERATOR_RATE_LIMIT', 'none'],
   ['OBOL_ACCOUNT_CACHE', '99', '10000001'],
+  ['OBOL_POSTGRES_BATCH', 'Any', 'buckets', '1'],
   ['OBOL_LOG_LEVEL', 'INFO', 'trace'],
   ['OBOL_LOG_REQUESTS', 'yes', '1', 'TRUE'],
 ]

@@ -211,6 +211,13 @@ export const SETTINGS = {
     parse: integer(100, 10_000_000),
     form: 'a number from 100 to 10000000',
   },
+  OBOL_POSTGRES_BATCH: {
+    meaning:
+      'What one commit on PostgreSQL may hold: `any` accounts, or those of one `bucket` only, as a store needs that is distributed with Citus.',
+    fallback: 'any',
+    parse: oneOf('any', 'bucket'),
+    form: 'any or bucket',
+  },
   OBOL_LOG_LEVEL: { meaning: 'Least level that is logged.', fallback: 'info', parse: oneOf(...LOG_LEVELS), form: LOG_LEVELS.join(', ') },
   OBOL_LOG_REQUESTS: {
     meaning: 'Log every request, not only failures.',

@@ -1,6 +1,6 @@
 /** `obol verify`: derives every balance again from the journal. Reads the store itself, whether or not a server is running. */
 
-import { sqliteFile } from '../config.ts'
+import { type Config, sqliteFile } from '../config.ts'
 import { renderAudit } from '../http/native/audit.ts'
 import { auditDatabase } from '../stores/postgres/audit.ts'
 import { auditFile } from '../stores/sqlite/audit.ts'
@@ -15,7 +15,7 @@ export async function verify(
   { json }: { readonly json: boolean },
 ): Promise<void> {
   const { config } = readSettings(environment)
-  const report = renderAudit(await audit(config.OBOL_DATABASE_URL))
+  const report = renderAudit(await audit(config))
   if (json) console.log(JSON.stringify(report, null, 2))
   else {
     const { accounts, records, idempotency_keys, rollups } = report.checked
@@ -27,10 +27,10 @@ export async function verify(
   if (!report.ok) process.exitCode = EXIT.failed
 }
 
-async function audit(url: string): Promise<AuditReport> {
+async function audit({ OBOL_DATABASE_URL: url, OBOL_POSTGRES_BATCH: reach }: Config): Promise<AuditReport> {
   const file = sqliteFile(url)
   try {
-    return file === null ? await auditDatabase(url) : auditFile(file)
+    return file === null ? await auditDatabase(url, reach) : auditFile(file)
   } catch (cause) {
     if (cause instanceof StoreUnavailableError) throw new CliError(cause.message, { exitCode: EXIT.unavailable, cause })
     throw cause

@@ -56,6 +56,12 @@ export interface Working<Known extends Base> {
   hash: string
 }
 
+/** What one commit writes: records, and the accounts as they leave them. */
+export interface DecidedBatch<Known extends Base = Base> {
+  readonly pending: readonly Pending[]
+  readonly working: ReadonlyMap<number, Working<Known>>
+}
+
 /** Thrown out of a decision that depends on an earlier command of its batch: it is decided anew once that is committed. */
 export class DeferredError extends Error {
   override readonly name = 'DeferredError'
@@ -76,7 +82,7 @@ export interface Lookup<Known extends Base> {
 const EXTERNAL_ID_TAKEN = refuse('external_id_taken', 'Another account has this external id.')
 
 /** Decides commands one after the other. */
-export class Batch<Known extends Base = Base> {
+export class Batch<Known extends Base = Base> implements DecidedBatch<Known> {
   readonly nowMs: number
   readonly pending: Pending[] = []
   readonly working = new Map<number, Working<Known>>()

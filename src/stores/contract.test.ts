@@ -11,9 +11,9 @@ import { readingContract } from '../../test/contract/reading.ts'
 import { sessionsContract } from '../../test/contract/sessions.ts'
 import { usageContract } from '../../test/contract/usage.ts'
 import { usersContract } from '../../test/contract/users.ts'
-import { STORE_KINDS } from '../../test/running/store.ts'
+import { CONTRACT_KINDS } from '../../test/running/store.ts'
 
-for (const kind of STORE_KINDS)
+for (const kind of CONTRACT_KINDS)
   describe(`a ${kind} store`, () => {
     idempotencyContract(kind)
     accountsContract(kind)

@@ -6,10 +6,16 @@ import { OverloadedError } from './store.ts'
 
 type Work = (batch: readonly string[], settlement: Settlement<string>) => void
 
+interface Limits {
+  readonly maxWaiting?: number
+  readonly maxBatch?: number
+  readonly groupOf?: (item: string) => number
+}
+
 /** A queue whose batches are noted; unless told otherwise, each item is answered with itself in capitals. */
-function queueOf({ maxWaiting = 100, maxBatch = 10 }: { readonly maxWaiting?: number; readonly maxBatch?: number }, work?: Work) {
+function queueOf({ maxWaiting = 100, maxBatch = 10, groupOf }: Limits, work?: Work) {
   const batches: (readonly string[])[] = []
-  const queue = new CommandQueue<string, string>({ maxWaiting, maxBatch }, (batch, settlement) => {
+  const queue = new CommandQueue<string, string>({ maxWaiting, maxBatch, groupOf }, (batch, settlement) => {
     batches.push(batch)
     if (work) work(batch, settlement)
     else for (const [index, item] of batch.entries()) settlement.resolve(index, item.toUpperCase())
@@ -101,4 +107,27 @@ test('draining by hand works off one batch at once, and the scheduled turn finds
   assert.deepEqual(await Promise.all(answers), ['A', 'B', 'C'])
   await nextTurn()
   assert.deepEqual(batches, [['a', 'b'], ['c']])
+})
+
+const byDigit = (item: string): number => Number(item[1])
+
+test('items of one batch have one group, and each group keeps its order', async () => {
+  const { queue, batches } = queueOf({ groupOf: byDigit })
+  await Promise.all(['a1', 'b2', 'c1', 'd3', 'e2', 'f1'].map((item) => queue.push(item)))
+  assert.deepEqual(batches, [['a1', 'c1', 'f1'], ['b2', 'e2'], ['d3']])
+  assert.equal(queue.length, 0)
+})
+
+test('a group with more than a batch waits behind the others for its rest', async () => {
+  const { queue, batches } = queueOf({ groupOf: byDigit, maxBatch: 2 })
+  await Promise.all(['a1', 'b1', 'c1', 'd1', 'e1', 'f2', 'g3'].map((item) => queue.push(item)))
+  assert.deepEqual(batches, [['a1', 'b1'], ['f2'], ['g3'], ['c1', 'd1'], ['e1']])
+})
+
+test('what waits in all groups together is bounded', async () => {
+  const { queue } = queueOf({ groupOf: byDigit, maxWaiting: 3 })
+  const pushed = ['a1', 'b2', 'c3'].map((item) => queue.push(item))
+  await assert.rejects(queue.push('d4'), OverloadedError)
+  await assert.rejects(queue.pushAll(['e1', 'f1']), OverloadedError)
+  assert.deepEqual(await Promise.all(pushed), ['A1', 'B2', 'C3'])
 })

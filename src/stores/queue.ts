@@ -14,29 +14,34 @@ export interface Settlement<Result> {
   readonly reject: (index: number, fault: unknown) => void
 }
 
+/** How much may wait, and what may go together. */
+interface QueueLimits<Item> {
+  readonly maxWaiting: number
+  readonly maxBatch: number
+  /** Items of one batch have the same group; undefined: any items go together. */
+  readonly groupOf?: ((item: Item) => number) | undefined
+}
+
 /**
  * A bounded queue that hands all that waits, at most `maxBatch` at a time, to one worker. One that takes its time gives a promise of
  * what is to be done once the next batch is on its way: whoever hears an answer has work to do, and the worker need not wait for that.
  */
 export class CommandQueue<Item, Result> {
-  readonly #maxWaiting: number
-  readonly #maxBatch: number
+  readonly #limits: QueueLimits<Item>
   readonly #work: (batch: readonly Item[], settlement: Settlement<Result>) => void | Promise<() => void>
-  #waiting: Waiting<Item, Result>[] = []
+  /** By group, in the order in which groups are next. */
+  readonly #waiting = new Map<number, Waiting<Item, Result>[]>()
+  #length = 0
   #isScheduled = false
   #isWorking = false
 
-  constructor(
-    limits: { readonly maxWaiting: number; readonly maxBatch: number },
-    work: (batch: readonly Item[], settlement: Settlement<Result>) => void | Promise<() => void>,
-  ) {
-    this.#maxWaiting = limits.maxWaiting
-    this.#maxBatch = limits.maxBatch
+  constructor(limits: QueueLimits<Item>, work: (batch: readonly Item[], settlement: Settlement<Result>) => void | Promise<() => void>) {
+    this.#limits = limits
     this.#work = work
   }
 
   get length(): number {
-    return this.#waiting.length
+    return this.#length
   }
 
   /** Waits for the next batch. Throws OverloadedError, before anything is done, when too many wait already. */
@@ -51,22 +56,26 @@ export class CommandQueue<Item, Result> {
 
   /** Whether so many more may wait. */
   hasRoomFor(items: number): boolean {
-    return this.#waiting.length + items <= this.#maxWaiting
+    return this.#length + items <= this.#limits.maxWaiting
   }
 
   #overloaded(): OverloadedError {
-    return new OverloadedError(`${this.#waiting.length} commands wait already`)
+    return new OverloadedError(`${this.#length} commands wait already`)
   }
 
   #add(item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, resolve, reject })
+      const group = this.#limits.groupOf?.(item) ?? 0
+      const others = this.#waiting.get(group)
+      if (others) others.push({ item, resolve, reject })
+      else this.#waiting.set(group, [{ item, resolve, reject }])
+      this.#length++
       this.#schedule()
     })
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#isWorking || this.#waiting.length === 0) return
+    if (this.#isScheduled || this.#isWorking || this.#length === 0) return
     this.#isScheduled = true
     setImmediate(() => {
       this.#isScheduled = false
@@ -77,7 +86,7 @@ export class CommandQueue<Item, Result> {
 
   /** Works off one batch now; a worker that takes its time is given the next one when it is done. */
   drainOnce(): void {
-    const batch = this.#waiting.splice(0, this.#maxBatch)
+    const batch = this.#take()
     if (batch.length === 0) return
     // Whoever was settled before a fault stays settled: a promise keeps its first answer.
     const failAll = (fault: unknown): void => {
@@ -92,6 +101,18 @@ export class CommandQueue<Item, Result> {
     } catch (fault) {
       failAll(fault)
     }
+  }
+
+  /** What has waited longest of the next group. What is left of it waits behind the other groups, so that none waits for ever. */
+  #take(): readonly Waiting<Item, Result>[] {
+    const [next] = this.#waiting
+    if (!next) return []
+    const [group, waiting] = next
+    const batch = waiting.splice(0, this.#limits.maxBatch)
+    this.#length -= batch.length
+    this.#waiting.delete(group)
+    if (waiting.length > 0) this.#waiting.set(group, waiting)
+    return batch
   }
 
   #waitFor(working: Promise<() => void>, failAll: (fault: unknown) => void): void {

@@ -9,7 +9,10 @@ import type { Actor, JournalRecord, KeyTerms } from '../core/record.ts'
 import type { Refusal } from '../core/refusals.ts'
 import type { PlainData } from './plain-data.ts'
 
-/** The caller's name for a request, hashed; one per record that the request is to make. */
+/**
+ * The caller's name for a request, hashed; one per record that the request is to make. A hash is made of the account that the request is for
+ * (`keyHash`), and never sent for another one: a store looks for it where that account is. Only openings have keys that are no account's own.
+ */
 export interface Idempotency {
   readonly keyHashes: readonly [string, ...string[]]
   /** Hash of method, path and body: the same key with another fingerprint is refused. */

@@ -7,7 +7,7 @@ import type { PriceRow } from '../../src/core/price-parsing.ts'
 import type { KeyTerms } from '../../src/core/record.ts'
 import { isRefusal } from '../../src/core/refusals.ts'
 import type { PriceBookRow } from '../../src/stores/store.ts'
-import { openTestStore, type StoreKind } from '../running/store.ts'
+import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { openAccount, seqOf } from '../running/store-commands.ts'
 
@@ -24,7 +24,7 @@ const TERMS: KeyTerms = {
   metadata: { team: 'ß' },
 }
 
-export function keysContract(kind: StoreKind): void {
+export function keysContract(kind: ContractKind): void {
   test('a key is what was said of it, and is found by its secret', async (t) => {
     const { store, clock, reopen } = await openTestStore(t, kind)
     await openAccount(store, ADA)
@@ -123,7 +123,7 @@ export function keysContract(kind: StoreKind): void {
 
 const IMAGE: PriceRow = { operation: 'image', rate: '0.5', per: { quantity: 1, unit: 'image' } }
 
-function pricesAndSettings(kind: StoreKind): void {
+function pricesAndSettings(kind: ContractKind): void {
   test('price books are numbered as they are published, and kept as they are', async (t) => {
     const { store, clock, reopen } = await openTestStore(t, kind)
     assert.deepEqual(await store.priceBooks(), [])

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Command } from '../../src/core/command.ts'
 import { OverloadedError, type Store, type Transaction } from '../../src/stores/store.ts'
-import { openTestStore, type StoreKind } from '../running/store.ts'
+import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { codeOf, openAccount, outcomeOf, sendTogether, transaction } from '../running/store-commands.ts'
 import { everythingOf, stateOf } from './looking.ts'
@@ -12,7 +12,7 @@ import { everythingOf, stateOf } from './looking.ts'
 const ADA = 1
 const BOB = 2
 
-export function limitsContract(kind: StoreKind): void {
+export function limitsContract(kind: ContractKind): void {
   faults(kind)
   overload(kind)
   closing(kind)
@@ -42,7 +42,7 @@ const FAULTS: Readonly<Record<string, (store: Store) => Promise<Transaction>>> =
   },
 }
 
-function faults(kind: StoreKind): void {
+function faults(kind: ContractKind): void {
   for (const [when, prepare] of Object.entries(FAULTS))
     test(`a command that fails when it ${when} does no harm to its neighbours, and leaves no key`, async (t) => {
       const { store, reopen } = await openTestStore(t, kind)
@@ -74,7 +74,7 @@ function faults(kind: StoreKind): void {
 /** More commands than any store lets wait. */
 const TOO_MANY = 60_000
 
-function overload(kind: StoreKind): void {
+function overload(kind: ContractKind): void {
   test('commands beyond what may wait are turned away at once, with nothing of them done', async (t) => {
     const { store } = await openTestStore(t, kind)
     await openAccount(store, ADA)
@@ -105,7 +105,7 @@ function overload(kind: StoreKind): void {
   })
 }
 
-function closing(kind: StoreKind): void {
+function closing(kind: ContractKind): void {
   test('closing finishes what was accepted, and answers it', async (t) => {
     const { store, reopen } = await openTestStore(t, kind)
     await openAccount(store, ADA)
@@ -133,7 +133,7 @@ function closing(kind: StoreKind): void {
   })
 }
 
-function audits(kind: StoreKind): void {
+function audits(kind: ContractKind): void {
   test('an audit of a store that goes on working finds one sound moment of it', async (t) => {
     const { store } = await openTestStore(t, kind)
     for (const account of [ADA, BOB]) await openAccount(store, account)

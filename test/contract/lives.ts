@@ -5,14 +5,14 @@ import { test } from 'node:test'
 import type { Command } from '../../src/core/command.ts'
 import { formatCredits } from '../../src/core/credits.ts'
 import type { Applied, HoldRow, Store, Transaction } from '../../src/stores/store.ts'
-import { openTestStore, type StoreKind, type TestStore } from '../running/store.ts'
+import { type ContractKind, openTestStore, type TestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { applied, codeOf, openAccount, outcomeOf, sendTogether, seqOf, transaction } from '../running/store-commands.ts'
 import { before, stateOf, walk } from './looking.ts'
 
 const ADA = 1
 
-export function livesContract(kind: StoreKind): void {
+export function livesContract(kind: ContractKind): void {
   holds(kind)
   grants(kind)
   refunds(kind)
@@ -34,7 +34,7 @@ async function holdOf({ store, startMs }: { readonly store: Store; readonly star
   return [status, formatCredits(credits), formatCredits(held), (expiresAtMs - startMs) / make.MINUTE_MS, lateCharge]
 }
 
-function holds(kind: StoreKind): void {
+function holds(kind: ContractKind): void {
   const opened = async (t: Parameters<typeof openTestStore>[0]): Promise<TestStore & { readonly startMs: number }> => {
     const made = await openTestStore(t, kind)
     await openAccount(made.store, ADA)
@@ -125,7 +125,7 @@ function holds(kind: StoreKind): void {
   })
 }
 
-function grants(kind: StoreKind): void {
+function grants(kind: ContractKind): void {
   const statusOf = async (store: Store, seq: number): Promise<string | undefined> => {
     const status = (await store.grant(ADA, seq))?.status
     assert.equal((await walk((page) => store.grants(ADA, page), 2)).find((grant) => grant.seq === seq)?.status, status)
@@ -185,7 +185,7 @@ function grants(kind: StoreKind): void {
   })
 }
 
-function refunds(kind: StoreKind): void {
+function refunds(kind: ContractKind): void {
   test('what was refunded of each charge adds up, never to more than the charge, over restarts too', async (t) => {
     const { store, reopen } = await openTestStore(t, kind)
     await openAccount(store, ADA)
@@ -223,7 +223,7 @@ function refunds(kind: StoreKind): void {
 /** Commands that name each other’s records are written for an account whose next record has this sequence. */
 const NEXT = 3
 
-function sentTogether(kind: StoreKind): void {
+function sentTogether(kind: ContractKind): void {
   const CASES: Readonly<Record<string, readonly (readonly [Command, string])[]>> = {
     'two refunds of one charge': [
       [make.charge(10), 'done'],
@@ -318,7 +318,7 @@ function sentTogether(kind: StoreKind): void {
   })
 }
 
-function dues(kind: StoreKind): void {
+function dues(kind: ContractKind): void {
   const DUE_WITHIN_MS = 3_000
 
   test('accounts in which something is due are found before long, the longest due first, and no others', async (t) => {

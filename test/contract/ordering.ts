@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { FeedItem, Store } from '../../src/stores/store.ts'
-import { openTestStore, type StoreKind } from '../running/store.ts'
+import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { applied, codeOf, openAccount, sendTogether, transaction } from '../running/store-commands.ts'
 import { recordsOf, stateOf } from './looking.ts'
@@ -11,13 +11,13 @@ import { recordsOf, stateOf } from './looking.ts'
 const ADA = 1
 const BOB = 2
 
-export function orderingContract(kind: StoreKind): void {
+export function orderingContract(kind: ContractKind): void {
   sequences(kind)
   times(kind)
   feeds(kind)
 }
 
-function sequences(kind: StoreKind): void {
+function sequences(kind: ContractKind): void {
   test('commands of one turn are decided in their order, and numbered without gaps per account', async (t) => {
     const { store, reopen } = await openTestStore(t, kind)
     const accounts = [5, 3, 9, 1]
@@ -63,7 +63,7 @@ function sequences(kind: StoreKind): void {
   })
 }
 
-function times(kind: StoreKind): void {
+function times(kind: ContractKind): void {
   test('times never go back, in an account, among accounts and over a restart, though the clock does', async (t) => {
     const { store, clock, reopen } = await openTestStore(t, kind)
     const startMs = clock.nowMs
@@ -98,7 +98,7 @@ async function feedOf(store: Store, limit: number, from = 0): Promise<readonly F
   return found
 }
 
-function feeds(kind: StoreKind): void {
+function feeds(kind: ContractKind): void {
   test('the feed tells every record of every account once, in the order of commits, by pages of any size', async (t) => {
     const { store, reopen } = await openTestStore(t, kind)
     for (const account of [ADA, BOB]) await openAccount(store, account)

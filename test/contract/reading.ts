@@ -5,20 +5,20 @@ import { test } from 'node:test'
 import { FOREVER_MS } from '../../src/core/calendar.ts'
 import { isCharge, type JournalRecord } from '../../src/core/record.ts'
 import { MAX_SCANNED_RECORDS, type RecordQuery, type Store } from '../../src/stores/store.ts'
-import { openTestStore, type StoreKind, type TestStore } from '../running/store.ts'
+import { type ContractKind, openTestStore, type TestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { openAccount, sendTogether, seqOf, transaction } from '../running/store-commands.ts'
 import { everythingOf, recordsOf, stateOf, walk, walkRecords } from './looking.ts'
 
 const ADA = 1
 
-export function readingContract(kind: StoreKind): void {
+export function readingContract(kind: ContractKind): void {
   readYourWrites(kind)
   pages(kind)
   filters(kind)
 }
 
-function readYourWrites(kind: StoreKind): void {
+function readYourWrites(kind: ContractKind): void {
   test('every read shows what has just been answered', async (t) => {
     const { store } = await openTestStore(t, kind)
     await make.make(store, ADA, make.createAccount({ externalId: 'ada' }))
@@ -97,7 +97,7 @@ async function fill({ store, account }: { readonly store: Store; readonly accoun
 
 const LIMITS = [1, 2, 3, 5, 11, 100]
 
-function pages(kind: StoreKind): void {
+function pages(kind: ContractKind): void {
   const LISTS: Readonly<Record<string, (store: Store) => Parameters<typeof walk>[0]>> = {
     grants: (store) => (page) => store.grants(ADA, page),
     holds: (store) => (page) => store.holds(ADA, page),
@@ -168,7 +168,7 @@ async function work({ store, clock }: TestStore): Promise<readonly number[]> {
   return keys.flatMap((key) => key ?? [])
 }
 
-function filters(kind: StoreKind): void {
+function filters(kind: ContractKind): void {
   test('filters find what a search of all records finds, alone and together', async (t) => {
     const opened = await openTestStore(t, kind)
     const [one, two] = await work(opened)

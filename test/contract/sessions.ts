@@ -6,7 +6,7 @@ import { userId } from '../../src/core/ids.ts'
 import { MAX_SESSIONS, type NewSession, type Standing, type TokenHashes } from '../../src/stores/sessions.ts'
 import type { Store } from '../../src/stores/store.ts'
 import type { UserRow } from '../../src/stores/users.ts'
-import { openTestStore, type StoreKind, TEST_START_MS } from '../running/store.ts'
+import { type ContractKind, openTestStore, TEST_START_MS } from '../running/store.ts'
 import { DAY_MS } from '../running/store-commands.ts'
 import { acceptedBy, addUser } from './users.ts'
 
@@ -24,7 +24,7 @@ interface Scene {
   readonly refresh: (name: string, next: string, more?: { readonly account?: number; readonly nowMs?: number }) => Promise<boolean>
 }
 
-async function signedIn(t: TestContext, kind: StoreKind): Promise<Scene> {
+async function signedIn(t: TestContext, kind: ContractKind): Promise<Scene> {
   const { store } = await openTestStore(t, kind)
   await addUser(store, 1n, EMAIL)
   const user = await acceptedBy(store, EMAIL, 'p')
@@ -42,7 +42,7 @@ async function signedIn(t: TestContext, kind: StoreKind): Promise<Scene> {
   return scene
 }
 
-export function sessionsContract(kind: StoreKind): void {
+export function sessionsContract(kind: ContractKind): void {
   test('an access token opens what its user may at that moment, until the session ends', async (t) => {
     const { store, user, open, standing } = await signedIn(t, kind)
     const shown = { session: 's', userId: user.id, email: 'Ada@x.y', isOperator: false, account: ACCOUNT, untilMs: NOW + DAY_MS }

@@ -8,7 +8,7 @@ import { MAX_MICROCREDITS } from '../../src/core/credits.ts'
 import { type Decimal, parseDecimal } from '../../src/core/decimal.ts'
 import { isCharge, type JournalRecord } from '../../src/core/record.ts'
 import type { HourRow, Store } from '../../src/stores/store.ts'
-import { openTestStore, type StoreKind } from '../running/store.ts'
+import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { openAccount, sendTogether, seqOf, transaction } from '../running/store-commands.ts'
 import { recordsOf } from './looking.ts'
@@ -77,7 +77,7 @@ async function usageOf(store: Store, range = ALWAYS): Promise<readonly Row[]> {
   return sorted(rows)
 }
 
-export function usageContract(kind: StoreKind): void {
+export function usageContract(kind: ContractKind): void {
   test('the open hour counts a charge at once, with its key, credit type and quantities', async (t) => {
     const { store, clock } = await openTestStore(t, kind)
     await openAccount(store, ADA)

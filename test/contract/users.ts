@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { userId } from '../../src/core/ids.ts'
 import type { Store } from '../../src/stores/store.ts'
 import { type Email, MAX_MEMBERSHIPS, type OneTimeToken, type UserRow } from '../../src/stores/users.ts'
-import { openTestStore, type StoreKind, TEST_START_MS } from '../running/store.ts'
+import { type ContractKind, openTestStore, TEST_START_MS } from '../running/store.ts'
 import { DAY_MS } from '../running/store-commands.ts'
 
 const NOW = TEST_START_MS
@@ -34,7 +34,7 @@ function userIn(answer: UserRow | undefined | 'email_taken'): UserRow | undefine
   return answer
 }
 
-export function usersContract(kind: StoreKind): void {
+export function usersContract(kind: ContractKind): void {
   test('a user is what was said of them, is found by id and by address, and no other has the address', async (t) => {
     const { store, reopen } = await openTestStore(t, kind)
     const ada = await addUser(store, 1n, ADA)

@@ -2,13 +2,14 @@
 
 import type { Store } from '../../src/stores/store.ts'
 import * as make from './store-commands.ts'
-import { openAccount, seqOf } from './store-commands.ts'
+import { seqOf } from './store-commands.ts'
 
 /** Lets an account live through all of it, while the store's time passes. */
 export async function live(store: Store, account: number, clock: { nowMs: number }): Promise<void> {
   let named = 0
   const seq = (command: Parameters<typeof seqOf>[2]): Promise<number> => seqOf(store, account, command, { key: `${named++}` })
-  await openAccount(store, account, 1_000)
+  await make.make(store, account, make.createAccount(), { key: `open ${account}` })
+  await seq(make.grant(1_000))
   await seq(make.updateAccount({ externalId: `external ${account}`, metadata: { a: 'b' } }))
   const key = await seq(make.createKey(`one ${account}`))
   await seq(make.rotateKey(key, `two ${account}`))

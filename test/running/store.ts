@@ -22,10 +22,15 @@ export interface TestStore {
   readonly file: string
 }
 
-/** The kinds of store that the contract holds for. */
+/** The kinds of store. */
 export const STORE_KINDS = ['sqlite', 'postgres'] as const
 
+/** Those that the contract holds for; the last one keeps each batch inside one bucket. */
+export const CONTRACT_KINDS = [...STORE_KINDS, 'postgres-bucket'] as const
+
 export type StoreKind = (typeof STORE_KINDS)[number]
+
+export type ContractKind = (typeof CONTRACT_KINDS)[number]
 
 /** A moment that tests begin at: a Friday, shortly after noon. */
 export const TEST_START_MS = Date.UTC(2026, 10, 20, 12, 30)
@@ -56,26 +61,30 @@ async function sqlitePlace(): Promise<Place> {
   }
 }
 
-async function postgresPlace(): Promise<Place> {
+async function postgresPlace(reach: 'any' | 'bucket'): Promise<Place> {
   const url = await newSchema()
   return {
     file: url,
     databaseUrl: url,
-    open: (clock) => openPostgresStore({ url, clock }),
-    audit: () => auditDatabase(url),
+    open: (clock) => openPostgresStore({ url, clock, reach }),
+    audit: () => auditDatabase(url, reach),
     remove: () => dropSchema(url),
   }
 }
 
 /** A place for one store, in which there is nothing yet. */
-export function newPlace(kind: StoreKind): Promise<Place> {
+export function newPlace(kind: ContractKind): Promise<Place> {
   return PLACES[kind]()
 }
 
-const PLACES: Readonly<Record<StoreKind, () => Promise<Place>>> = { sqlite: sqlitePlace, postgres: postgresPlace }
+const PLACES: Readonly<Record<ContractKind, () => Promise<Place>>> = {
+  sqlite: sqlitePlace,
+  postgres: () => postgresPlace('any'),
+  'postgres-bucket': () => postgresPlace('bucket'),
+}
 
 /** Opens a store. At the end of the test it is closed, and must pass an audit. */
-export async function openTestStore(t: TestContext, kind: StoreKind = 'sqlite'): Promise<TestStore> {
+export async function openTestStore(t: TestContext, kind: ContractKind = 'sqlite'): Promise<TestStore> {
   const place = await newPlace(kind)
   const clock = { nowMs: TEST_START_MS }
   const open = (): Promise<Store> => place.open(() => clock.nowMs)

@@ -4,6 +4,9 @@ import type { ClientConfig, CustomTypesConfig } from 'pg'
 import pg from 'pg'
 import { StoreUnavailableError } from '../unavailable.ts'
 
+/** How far one batch, and with it each statement on ledger tables, may reach: over any buckets, or over one. */
+export type Reach = 'any' | 'bucket'
+
 /** A database, and the schema in it that is Obol's. */
 export interface Address {
   /** The URL without Obol's own parameters. */
@@ -11,6 +14,7 @@ export interface Address {
   readonly schema: string
   /** Host, port and database, for messages: nothing secret. */
   readonly shown: string
+  readonly reach: Reach
 }
 
 /** How long things may take before they are given up. */
@@ -35,7 +39,7 @@ const PARAMETERS: readonly string[] = ['schema', 'host', 'sslmode', 'sslcert', '
 const SCHEMA = /^[a-z_][a-z0-9_]{0,50}$/
 
 /** Reads `postgres://user:password@host:port/database?schema=obol`. Throws StoreUnavailableError. */
-export function readAddress(text: string): Address {
+export function readAddress(text: string, reach: Reach = 'any'): Address {
   if (!/^postgres(?:ql)?:\/\//.test(text) || !URL.canParse(text))
     throw new StoreUnavailableError(
       'OBOL_DATABASE_URL is no PostgreSQL address. It looks like postgres://user:password@host:5432/database.',
@@ -52,7 +56,7 @@ export function readAddress(text: string): Address {
       `OBOL_DATABASE_URL may not have the parameter ${JSON.stringify(stray)}: Obol sets up its sessions itself, so that no commit is less durable than it says. It may have ${PARAMETERS.join(', ')}.`,
     )
   url.searchParams.delete('schema')
-  return { url: url.href, schema, shown: `${url.host}${url.pathname}` }
+  return { url: url.href, schema, shown: `${url.host}${url.pathname}`, reach }
 }
 
 /** 64-bit integers are numbers that JavaScript holds exactly: amounts, which may be larger, are read as text. */
@@ -68,18 +72,26 @@ const types = {
     oid === INT8 && format !== 'binary' ? readInteger : pg.types.getTypeParser(oid, format as 'text'),
 } as CustomTypesConfig
 
+/** The name that the server knows each session on a schema by. */
+export function sessionName(schema: string): string {
+  return `obol ${schema}`
+}
+
+/** A statement on one bucket is planned for that bucket: on Citus, only then is it known on which node it runs. */
+const PLANS: Readonly<Record<Reach, string>> = { any: 'force_generic_plan', bucket: 'force_custom_plan' }
+
 /**
  * How a session is opened. Plans are made for no values in particular, and never scan a table as a whole: plans that are made
  * while a table is empty would go on scanning it when it is large.
  */
-export function sessionConfig({ url, schema }: Address, patience: Patience): ClientConfig {
+export function sessionConfig({ url, schema, reach }: Address, patience: Patience): ClientConfig {
   const settings = {
     search_path: schema,
     statement_timeout: patience.statementMs,
     lock_timeout: patience.lockMs,
     // A process that is gone keeps its locks no longer than another one waits for them.
     idle_in_transaction_session_timeout: patience.lockMs,
-    plan_cache_mode: 'force_generic_plan',
+    plan_cache_mode: PLANS[reach],
     jit: 'off',
     enable_seqscan: 'off',
     enable_hashjoin: 'off',
@@ -89,7 +101,7 @@ export function sessionConfig({ url, schema }: Address, patience: Patience): Cli
   }
   return {
     connectionString: url,
-    application_name: 'obol',
+    application_name: sessionName(schema),
     options: Object.entries(settings)
       .map(([name, value]) => `-c ${name}=${value}`)
       .join(' '),

@@ -6,18 +6,19 @@ import type { JournalRecord } from '../../core/record.ts'
 import { decodeRecord } from '../../core/record-codec.ts'
 import { AccountAudit, type Report } from '../auditor.ts'
 import { type AuditCheck, type AuditReport, type Difference, MAX_DIFFERENCES } from '../store.ts'
-import { DEFAULT_PATIENCE, readAddress } from './address.ts'
-import { compareAccount, DERIVED, type DerivedTable, type KeptRows, readKept } from './audited-tables.ts'
-import { bucketOf, sortedAccounts } from './buckets.ts'
+import { DEFAULT_PATIENCE, type Reach, readAddress } from './address.ts'
+import { accountPages, checkStrays, countRows, readJournals } from './audit-reads.ts'
+import { compareAccount, DERIVED, type DerivedTable, type KeptRows, type Opening, readKept } from './audited-tables.ts'
+import { bucketOf } from './buckets.ts'
 import { connectToRead } from './database.ts'
-import { checkFeed, checkOwners } from './feed-audit.ts'
-import { ROW_COLUMNS, readRows, type StoredRow } from './journal.ts'
-import type { Runner } from './session.ts'
+import { FeedAudit, type Told } from './feed-audit.ts'
+import { readRows, type StoredRow } from './journal.ts'
+import { type Runner, runnerOf } from './session.ts'
 
 /** Audits in a thread of its own, so that a server goes on answering. */
-export function auditInThread(url: string): Promise<AuditReport> {
+export function auditInThread(url: string, reach: Reach = 'any'): Promise<AuditReport> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData: { url } })
+    const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData: { url, reach } })
     worker.once('message', resolve)
     worker.once('error', reject)
     worker.once('exit', (code) => reject(new Error(`the audit ended with exit code ${code}`)))
@@ -29,32 +30,28 @@ const SETTINGS =
   'set local statement_timeout = 0; set local enable_seqscan = on; set local enable_hashjoin = on; set local enable_mergejoin = on; set local plan_cache_mode = auto'
 
 /** Audits a store that servers may go on writing. Rejects with StoreUnavailableError. */
-export async function auditDatabase(url: string): Promise<AuditReport> {
-  const client = await connectToRead(readAddress(url), { ...DEFAULT_PATIENCE, statementMs: 24 * 3_600_000 })
+export async function auditDatabase(url: string, reach: Reach = 'any'): Promise<AuditReport> {
+  const client = await connectToRead(readAddress(url, reach), { ...DEFAULT_PATIENCE, statementMs: 24 * 3_600_000 })
   try {
     await client.query('begin isolation level repeatable read read only')
-    return await auditTransaction(client)
+    return await auditTransaction(client, reach)
   } finally {
     await client.end()
   }
 }
 
 /** Audits what the transaction of a session sees. */
-export async function auditTransaction(client: Client): Promise<AuditReport> {
+export async function auditTransaction(client: Client, reach: Reach = 'any'): Promise<AuditReport> {
   await client.query(SETTINGS)
-  return new DatabaseAudit(client).run()
+  return new DatabaseAudit(client, reach).run()
 }
-
-/** Accounts whose rows are read together. */
-const ACCOUNTS_AT_ONCE = 200
-const ROWS_AT_ONCE = 5_000
 
 /** An account's journal as far as it was folded. */
 interface Folded {
   readonly audit: AccountAudit
   readonly report: Report
-  /** Time of its first record; null: it has none. */
-  openedAtMs: number | null
+  /** Its first record: when it was made, and its idempotency key; null: there is none. */
+  opening: Opening | null
 }
 
 class DatabaseAudit {
@@ -62,31 +59,26 @@ class DatabaseAudit {
   readonly #differences: Difference[] = []
   readonly #counts = { accounts: 0, records: 0, keys: 0, rollups: 0 }
   readonly #visited = new Map<DerivedTable, number>()
+  #told: ReadonlyMap<number, Told> = new Map()
 
-  constructor(client: Client) {
-    this.#run = async (statement, values) => (await client.query({ text: statement.text, values: [...values] })).rows
+  constructor(client: Client, reach: Reach) {
+    this.#run = runnerOf(reach, async (statement, values) => (await client.query({ text: statement.text, values: [...values] })).rows)
   }
 
   async run(): Promise<AuditReport> {
     const report = (check: AuditCheck, account: number | null, detail: string): void => this.#report(check, { account, seq: null }, detail)
-    this.#counts.records = await checkFeed(this.#run, report)
-    for (let last = { bucket: -1, number: 0 }; ; ) {
-      const accounts = await this.#run<{ bucket: number; number: number }>(
-        {
-          name: '',
-          text: 'select bucket, number from accounts where (bucket, number) > ($1::smallint, $2::bigint) order by bucket, number limit $3',
-        },
-        [last.bucket, last.number, ACCOUNTS_AT_ONCE],
-      )
-      const end = accounts.at(-1)
-      if (!end) break
-      last = end
+    const feed = new FeedAudit(this.#run, report)
+    const told = await feed.check()
+    this.#told = feed.told
+    for await (const accounts of accountPages(this.#run)) {
       for (const { bucket, number } of accounts)
         if (bucket !== bucketOf(number)) report('accounts', number, `the account is kept in bucket ${bucket}`)
       await this.#auditAccounts(accounts.map(({ number }) => number))
     }
-    await checkOwners(this.#run, report)
+    await checkStrays(this.#run, report)
     await this.#checkStrays()
+    if (this.#counts.records !== told)
+      report('positions', null, `${told} records are in batches, and ${this.#counts.records} in the journal`)
     return { checked: this.#counts, differences: this.#differences }
   }
 
@@ -105,7 +97,7 @@ class DatabaseAudit {
       accounts.map((account) => {
         const report: Report = (check, seq, detail) => this.#report(check, { account, seq }, detail)
         const audit = new AccountAudit(account, { report, find: (seq) => records.get(`${account}:${seq}`) })
-        return [account, { audit, report, openedAtMs: null } as Folded] as const
+        return [account, { audit, report, opening: null } as Folded] as const
       }),
     )
     await this.#foldJournals(accounts, folded, records)
@@ -117,9 +109,9 @@ class DatabaseAudit {
           [...kept[table].values()].reduce((sum, rows) => sum + rows.length, 0),
         )
     this.#counts.rollups += [...kept.rollups.values()].reduce((sum, rows) => sum + rows.length, 0)
-    for (const { audit, report, openedAtMs } of folded.values()) {
-      if (openedAtMs === null) report('accounts', null, 'the account has no records')
-      else if (!audit.isBroken) compareAccount(audit, { kept, report, openedAtMs })
+    for (const { audit, report, opening } of folded.values()) {
+      if (opening === null) report('accounts', null, 'the account has no records')
+      else if (!audit.isBroken) compareAccount(audit, { kept, report, opening, told: this.#told.get(audit.state.number) })
     }
   }
 
@@ -128,18 +120,8 @@ class DatabaseAudit {
     folded: ReadonlyMap<number, Folded>,
     records: Map<string, JournalRecord>,
   ): Promise<void> {
-    const wanted = sortedAccounts(accounts)
     for (let last = { bucket: -1, account: 0, seq: 0 }; ; ) {
-      const rows = await this.#run<StoredRow & { bucket: number }>(
-        {
-          name: '',
-          text: `select j.bucket, ${ROW_COLUMNS} from unnest($1::smallint[], $2::bigint[]) t(bucket, account)
-                 join journal j on j.bucket = t.bucket and j.account = t.account
-                 where (j.bucket, j.account, j.seq) > ($3::smallint, $4::bigint, $5::bigint)
-                 order by j.bucket, j.account, j.seq limit $6`,
-        },
-        [wanted.buckets, wanted.accounts, last.bucket, last.account, last.seq, ROWS_AT_ONCE],
-      )
+      const rows = await readJournals(this.#run, accounts, last)
       const end = rows.at(-1)
       if (!end) return
       last = end
@@ -152,7 +134,7 @@ class DatabaseAudit {
 
   #fold(row: StoredRow, folded: Folded | undefined): void {
     if (!folded) return
-    folded.openedAtMs ??= row.atMs
+    folded.opening ??= row
     if (row.keyHash !== null) this.#counts.keys++
     folded.audit.fold(row)
   }
@@ -172,14 +154,11 @@ class DatabaseAudit {
   /** Rows that no account led to. */
   async #checkStrays(): Promise<void> {
     for (const [table, check] of Object.entries(DERIVED) as [DerivedTable, AuditCheck][]) {
-      const [found] = await this.#run<{ rows: number }>({ name: '', text: `select count(*) as rows from ${table}` }, [])
+      const found = await countRows(this.#run, table)
+      if (table === 'journal') this.#counts.records = found
       const visited = this.#visited.get(table) ?? 0
-      if (found?.rows !== visited && !this.#differences.some((difference) => difference.check === check))
-        this.#report(
-          check,
-          { account: null, seq: null },
-          `${table} has ${found?.rows} rows, of which ${visited} belong to an account's records`,
-        )
+      if (found !== visited && !this.#differences.some((difference) => difference.check === check))
+        this.#report(check, { account: null, seq: null }, `${table} has ${found} rows, of which ${visited} belong to an account's records`)
     }
   }
 }

@@ -6,8 +6,9 @@ import { encodeKeyTerms } from '../../core/record-codec.ts'
 import type { AccountAudit, Report } from '../auditor.ts'
 import { encodeQuantities } from '../hour-rows.ts'
 import type { AuditCheck } from '../store.ts'
-import { sortedAccounts } from './buckets.ts'
-import { profileValues } from './profiles.ts'
+import { onRows, type RowStatement, runOnRows, sortedAccounts } from './buckets.ts'
+import type { Told } from './feed-audit.ts'
+import { encodeExternalId, profileValues } from './profiles.ts'
 import type { Runner } from './session.ts'
 
 /** Tables whose rows belong to accounts, and the check that watches over each. */
@@ -20,6 +21,8 @@ export const DERIVED = {
   refunds: 'refunds',
   api_keys: 'keys',
   key_secrets: 'keys',
+  external_ids: 'accounts',
+  opening_keys: 'idempotency',
 } as const satisfies Record<string, AuditCheck>
 
 /** A table whose rows belong to accounts. */
@@ -28,7 +31,7 @@ export type DerivedTable = keyof typeof DERIVED
 /** What is read of each table, its account first. Parts of an hour are added up. */
 const COLUMNS = {
   accounts: 'number as account, name, external_id, metadata, capture_policy, status, created_at_ms',
-  account_states: 'account, seq, hash, due_ms, state',
+  account_states: 'account, seq, hash, due_ms, state, tick',
   rollups:
     'account, hour_ms, operation, key, credit_type, closed_by, charges, credits::text as credits, refunds, refunded::text as refunded, quantities',
   grants: 'account, seq, status',
@@ -36,24 +39,38 @@ const COLUMNS = {
   refunds: 'account, charge, refunded::text as refunded',
   api_keys: 'account, seq, hint, previous_until_ms, terms, created_at_ms, revoked_at_ms',
   key_secrets: 'account, key, hash, until_ms',
+  external_ids: 'account, external_id',
+  opening_keys: 'account, key_hash',
 } as const
+
+/** Tables that have no bucket: what they are asked is not where an account is. */
+const DIRECTORIES: ReadonlySet<string> = new Set<KeptTable>(['key_secrets', 'external_ids', 'opening_keys'])
 
 type KeptTable = keyof typeof COLUMNS
 
 /** Rows by table and account, each as JSON of its values. */
 export type KeptRows = Readonly<Record<KeptTable, ReadonlyMap<number, readonly string[]>>>
 
+function keptRows(table: KeptTable, columns: string): RowStatement {
+  const owner = table === 'accounts' ? 'number' : 'account'
+  return onRows(
+    '',
+    [['owner', 'bigint']],
+    (rows) => `select k.* from ${rows}, lateral (select ${columns} from ${table} x where x.bucket = t.bucket and x.${owner} = t.owner) k`,
+  )
+}
+
 /** Reads what is kept of some accounts. */
 export async function readKept(run: Runner, accounts: readonly number[]): Promise<KeptRows> {
   const wanted = sortedAccounts(accounts)
   const kept: Partial<Record<KeptTable, ReadonlyMap<number, readonly string[]>>> = {}
   for (const [table, columns] of Object.entries(COLUMNS) as [KeptTable, string][]) {
-    const owner = table === 'accounts' ? 'number' : 'account'
-    // Secrets are found by themselves, in no bucket.
-    const where =
-      table === 'key_secrets' ? 'account = any($1::bigint[])' : `(bucket, ${owner}) in (select * from unnest($1::smallint[], $2::bigint[]))`
-    const values = table === 'key_secrets' ? [wanted.accounts] : [wanted.buckets, wanted.accounts]
-    const rows = await run<{ account: number }>({ name: '', text: `select ${columns} from ${table} where ${where}` }, values)
+    const rows = DIRECTORIES.has(table)
+      ? await run<{ account: number }>(
+          { name: '', text: `select ${columns} from ${table} where account = any($1::bigint[])` },
+          wanted.columns,
+        )
+      : await runOnRows<{ account: number }>(run, keptRows(table, columns), wanted)
     const byAccount = new Map<number, string[]>()
     for (const { account, ...row } of rows) {
       const known = byAccount.get(account)
@@ -65,15 +82,23 @@ export async function readKept(run: Runner, accounts: readonly number[]): Promis
   return kept as KeptRows
 }
 
+/** What an account's first record says besides its profile. */
+export interface Opening {
+  readonly atMs: number
+  readonly keyHash: string | null
+}
+
 /** What an account is compared with. */
 export interface Comparison {
   readonly kept: KeptRows
   readonly report: Report
-  readonly openedAtMs: number
+  readonly opening: Opening
+  /** How far the feed tells its records; undefined: it does not. */
+  readonly told: Told | undefined
 }
 
 /** Compares all that is kept of an account with what its records give. */
-export function compareAccount(audit: AccountAudit, { kept, report, openedAtMs }: Comparison): void {
+export function compareAccount(audit: AccountAudit, { kept, report, opening, told }: Comparison): void {
   const { state } = audit
   const compare = (table: Exclude<KeptTable, 'account_states'>, check: AuditCheck, expected: readonly string[]): void => {
     const rows = kept[table].get(state.number) ?? []
@@ -81,7 +106,8 @@ export function compareAccount(audit: AccountAudit, { kept, report, openedAtMs }
     for (const row of rows) if (!wanted.has(row)) report(check, null, `${table} has ${row}, which the records do not give`)
     for (const row of expected) if (!known.has(row)) report(check, null, `${table} lacks ${row}`)
   }
-  checkState(audit, kept.account_states.get(state.number) ?? [], report)
+  checkState(audit, kept.account_states.get(state.number) ?? [], { report, told })
+  if (told?.seq !== state.seq) report('positions', state.seq, `the feed and what waits for it tell ${told?.seq ?? 0} of its records`)
   compare(
     'grants',
     'grants',
@@ -95,7 +121,9 @@ export function compareAccount(audit: AccountAudit, { kept, report, openedAtMs }
   )
   compare('rollups', 'rollups', expectedHours(audit))
   const { profile } = audit
-  compare('accounts', 'accounts', profile ? [JSON.stringify([...profileValues(profile), profile.status, openedAtMs])] : [])
+  compare('accounts', 'accounts', profile ? [JSON.stringify([...profileValues(profile), profile.status, opening.atMs])] : [])
+  compare('external_ids', 'accounts', profile && profile.externalId !== null ? [JSON.stringify([encodeExternalId(profile)])] : [])
+  compare('opening_keys', 'idempotency', opening.keyHash === null ? [] : [JSON.stringify([opening.keyHash])])
   compare('api_keys', 'keys', expectedKeys(audit))
   const secrets = [...audit.keys].flatMap(([seq, key]) => [...key.secrets].map(([hash, untilMs]) => JSON.stringify([seq, hash, untilMs])))
   compare('key_secrets', 'keys', secrets)
@@ -130,13 +158,14 @@ function expectedKeys({ keys }: AccountAudit): readonly string[] {
   )
 }
 
-function checkState({ state, hash }: AccountAudit, rows: readonly string[], report: Report): void {
+function checkState({ state, hash }: AccountAudit, rows: readonly string[], { report, told }: Pick<Comparison, 'report' | 'told'>): void {
   const [row] = rows
   if (row === undefined) {
     report('states', state.seq, 'no state is kept of the account')
     return
   }
-  const [seq, keptHash, dueMs, text] = JSON.parse(row) as [number, string, number | null, string]
+  const [seq, keptHash, dueMs, text, tick] = JSON.parse(row) as [number, string, number | null, string, number]
+  if (tick !== told?.tick) report('states', state.seq, `the kept state is of tick ${tick}, its last record of tick ${told?.tick}`)
   if (seq !== state.seq) report('states', state.seq, `the kept state is that of record ${seq}`)
   if (keptHash !== hash) report('states', state.seq, 'the kept head hash is not that of the last record')
   if (text !== encodeState(state) && !isOfOtherFormat(text))

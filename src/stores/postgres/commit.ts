@@ -1,11 +1,11 @@
 /** Commits a batch on a session, and finds out what became of a commit whose answer was lost. */
 
 import { randomUUID } from 'node:crypto'
-import type { Base, Batch } from '../batch.ts'
+import type { DecidedBatch } from '../batch.ts'
 import { verdictOn } from './faults.ts'
 import { profileWrites } from './profiles.ts'
 import { BEGIN, COMMIT, OutcomeUnknownError, ServerLostError, type Session } from './session.ts'
-import { bucketOfBatch, type CommitName, GIVE_UP, writeOf } from './write.ts'
+import { bucketOfBatch, type CommitName, GIVE_UP, writesOf } from './write.ts'
 
 /** Thrown when a commit has not happened and cannot happen any more, because the connection was lost on the way. */
 export class GivenUpError extends Error {
@@ -24,19 +24,13 @@ export interface CommitOptions {
  * Commits a batch, which must have records: everything it needs is sent in one turn. Throws the server's fault when nothing was
  * done, GivenUpError when nothing was done and the session was lost, or OutcomeUnknownError.
  */
-export async function commitBatch<Known extends Base>(
-  session: Session,
-  batch: Batch<Known>,
-  { tick, isBegun }: CommitOptions,
-): Promise<void> {
-  const name = { bucket: bucketOfBatch(batch as unknown as Batch), id: randomUUID(), tick }
-  const write = writeOf(batch, name)
-  const profiles = profileWrites(batch, tick)
-  const isAlone = !isBegun && profiles.length === 0
+export async function commitBatch(session: Session, batch: DecidedBatch, { tick, isBegun }: CommitOptions): Promise<void> {
+  const name = { bucket: bucketOfBatch(batch), id: randomUUID(), tick }
+  const parts = [...writesOf(batch, name, session.run.reach), ...profileWrites(batch, tick)]
+  const isAlone = !isBegun && parts.length === 1
   const writes = [
     ...(isBegun || isAlone ? [] : [{ statement: BEGIN, values: [] }]),
-    write,
-    ...profiles,
+    ...parts,
     ...(isAlone ? [] : [{ statement: COMMIT, values: [] }]),
   ]
   const answers = await Promise.allSettled(writes.map(({ statement, values }) => session.run(statement, values)))

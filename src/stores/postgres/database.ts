@@ -4,8 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg, { type Client } from 'pg'
 import { StoreUnavailableError } from '../unavailable.ts'
-import { type Address, type Patience, sessionConfig } from './address.ts'
+import { type Address, type Patience, sessionConfig, sessionName } from './address.ts'
 import { messageOf } from './faults.ts'
+import { DISTRIBUTED } from './tables.ts'
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations')
 const OLDEST_SERVER = 15
@@ -20,6 +21,7 @@ export async function prepareDatabase(address: Address, patience: Patience): Pro
   try {
     await assertFit(client, address)
     await migrate(client, address)
+    await assertReach(client, address)
   } catch (cause) {
     if (cause instanceof StoreUnavailableError) throw cause
     throw new StoreUnavailableError(
@@ -33,7 +35,7 @@ export async function prepareDatabase(address: Address, patience: Patience): Pro
 
 /** Opens one session. Throws StoreUnavailableError. */
 export async function connect(address: Address, patience: Patience): Promise<Client> {
-  const client = new pg.Client(sessionConfig(address, patience))
+  const client = new pg.Client({ ...sessionConfig(address, patience), pipeline: true })
   // A session that ends while nobody asks anything of it is found out by whoever asks next.
   client.on('error', () => undefined)
   try {
@@ -62,6 +64,26 @@ export async function connectToRead(address: Address, patience: Patience): Promi
       ? `The database ${address.shown} has no Obol store in its schema ${address.schema}. Name the store with OBOL_DATABASE_URL, or start Obol once to make it.`
       : `The store in ${address.shown} has schema ${version}, this Obol reads ${newest}. Start the server once to bring it up to date, or use the Obol that wrote it.`,
   )
+}
+
+/** A store that is distributed cannot be written by statements that reach over nodes. */
+async function assertReach(client: Client, { shown, reach }: Address): Promise<void> {
+  const { rows } = await client.query('select 1 from settings where name = $1', [DISTRIBUTED])
+  if (rows.length > 0 && reach !== 'bucket')
+    throw new StoreUnavailableError(`The store in ${shown} is distributed with Citus. Set OBOL_POSTGRES_BATCH=bucket.`)
+}
+
+/** Throws StoreUnavailableError while other processes of Obol work on the schema. */
+export async function refuseOthers(client: Client, { schema, shown }: Address): Promise<void> {
+  const { rows } = await client.query<{ sessions: number }>(
+    `select count(*)::integer as sessions from pg_stat_activity
+     where datname = current_database() and application_name = $1 and pid <> pg_backend_pid()`,
+    [sessionName(schema)],
+  )
+  if ((rows[0]?.sessions ?? 0) > 0)
+    throw new StoreUnavailableError(
+      `The store in ${shown}, schema ${schema}, is in use by other Obol processes (${rows[0]?.sessions} sessions). Stop them first.`,
+    )
 }
 
 async function assertFit(client: Client, { shown }: Address): Promise<void> {

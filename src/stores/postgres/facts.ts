@@ -8,33 +8,44 @@ import { DEBT, drawsOf, isCharge, type JournalRecord } from '../../core/record.t
 import { decodeRecord } from '../../core/record-codec.ts'
 import type { AccountRow, GrantRow, HoldRow, KeyRow, Transaction } from '../store.ts'
 import { type Entry, readProfiles } from './accounts.ts'
+import { type Column, onRows, type RowStatement, runOnRows } from './buckets.ts'
 import { type Address, addresses, readRows } from './journal.ts'
 import { decodeKey } from './profiles.ts'
-import type { Runner, Statement } from './session.ts'
+import type { Runner } from './session.ts'
 
-const GRANTS: Statement = {
-  name: 'grants at',
-  text: `select g.account, g.seq, g.status from unnest($1::smallint[], $2::bigint[], $3::bigint[]) t(bucket, account, seq)
-         join grants g on g.bucket = t.bucket and g.account = t.account and g.seq = t.seq`,
-}
-const HOLDS: Statement = {
-  name: 'holds at',
-  text: `select h.account, h.seq, h.status, h.held::text, h.late_charge as "lateCharge"
-         from unnest($1::smallint[], $2::bigint[], $3::bigint[]) t(bucket, account, seq)
-         join holds h on h.bucket = t.bucket and h.account = t.account and h.seq = t.seq`,
-}
-const REFUNDS: Statement = {
-  name: 'refunds at',
-  text: `select r.account, r.charge as seq, r.refunded::text from unnest($1::smallint[], $2::bigint[], $3::bigint[]) t(bucket, account, seq)
-         join refunds r on r.bucket = t.bucket and r.account = t.account and r.charge = t.seq`,
-}
-const KEYS: Statement = {
-  name: 'keys at',
-  text: `select k.account, k.seq, k.hint, k.terms, k.created_at_ms as "createdAtMs", k.revoked_at_ms as "revokedAtMs",
-           k.previous_until_ms as "previousUntilMs", k.last_used_at_ms as "lastUsedAtMs"
-         from unnest($1::smallint[], $2::bigint[], $3::bigint[]) t(bucket, account, seq)
-         join api_keys k on k.bucket = t.bucket and k.account = t.account and k.seq = t.seq`,
-}
+/** Where things are: an account and a sequence of it. */
+const PLACE: readonly Column[] = [
+  ['account', 'bigint'],
+  ['seq', 'bigint'],
+]
+const GRANTS = onRows(
+  'grants at',
+  PLACE,
+  (rows) =>
+    `select g.account, g.seq, g.status from ${rows} join grants g on g.bucket = t.bucket and g.account = t.account and g.seq = t.seq`,
+)
+const HOLDS = onRows(
+  'holds at',
+  PLACE,
+  (rows) =>
+    `select h.account, h.seq, h.status, h.held::text, h.late_charge as "lateCharge"
+     from ${rows} join holds h on h.bucket = t.bucket and h.account = t.account and h.seq = t.seq`,
+)
+const REFUNDS = onRows(
+  'refunds at',
+  PLACE,
+  (rows) =>
+    `select r.account, r.charge as seq, r.refunded::text
+     from ${rows} join refunds r on r.bucket = t.bucket and r.account = t.account and r.charge = t.seq`,
+)
+const KEYS = onRows(
+  'keys at',
+  PLACE,
+  (rows) =>
+    `select k.account, k.seq, k.hint, k.terms, k.created_at_ms as "createdAtMs", k.revoked_at_ms as "revokedAtMs",
+       k.previous_until_ms as "previousUntilMs", k.last_used_at_ms as "lastUsedAtMs"
+     from ${rows} join api_keys k on k.bucket = t.bucket and k.account = t.account and k.seq = t.seq`,
+)
 
 /** What the commands of a batch may ask about, besides their accounts' states. */
 interface Wanted {
@@ -127,9 +138,12 @@ async function readRecords(run: Runner, wanted: readonly Address[]): Promise<Rea
   return new Map([...rows].map(([name, row]) => [name, decodeRecord(row)]))
 }
 
-async function at<Row extends Address>(run: Runner, statement: Statement, wanted: readonly Address[]): Promise<ReadonlyMap<string, Row>> {
-  if (wanted.length === 0) return new Map()
-  const rows = await run<Row>(statement, addresses(wanted))
+async function at<Row extends Address>(
+  run: Runner,
+  statement: RowStatement,
+  wanted: readonly Address[],
+): Promise<ReadonlyMap<string, Row>> {
+  const rows = await runOnRows<Row>(run, statement, addresses(wanted))
   return new Map(rows.map((row) => [nameOf(row), row]))
 }
 

@@ -17,13 +17,13 @@ const ENDINGS = new Set(['57P01', '57P02', '57P03', '57P05', '25P03', '25006'])
 const PASSING = new Set(['40001', '40P01', '55P03', '57014', '53300'])
 const UNIQUE_VIOLATION = '23505'
 const CHECK_VIOLATION = '23514'
+const INTERNAL_ERROR = 'XX000'
 
 /** The check that fails a commit on states that have moved on. */
 const STALE = 'batches_on_stale_states'
 
 interface ServerFault {
   readonly code?: string
-  readonly constraint?: string
   readonly severity?: string
 }
 
@@ -48,9 +48,14 @@ export function verdictOn(fault: unknown): Verdict {
   if (!isAnswer(fault)) return 'refused'
   if (ENDINGS.has(fault.code) || fault.code.startsWith('08')) return 'lost'
   if (PASSING.has(fault.code)) return 'again'
-  if (fault.code === UNIQUE_VIOLATION) return 'overtaken'
-  if (fault.code === CHECK_VIOLATION && fault.constraint === STALE) return 'overtaken'
-  return 'refused'
+  return isOvertaken(fault) ? 'overtaken' : 'refused'
+}
+
+/** Citus tells what a node said without the constraint, and sometimes without the code: then only the text is left. */
+function isOvertaken({ code, message }: Error & ServerFault): boolean {
+  if (code === UNIQUE_VIOLATION) return true
+  if (code === CHECK_VIOLATION || code === INTERNAL_ERROR) return message.includes(STALE) || message.startsWith('duplicate key value')
+  return false
 }
 
 /** The text of a fault. */

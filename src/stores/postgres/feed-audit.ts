@@ -1,86 +1,175 @@
-/** Audits the order of all records, and what no single account can tell. */
+/**
+ * Audits the order of all records: reads the feed from its first batch to its last, then the batches that wait for their place, and looks at
+ * every record that they name. What is remembered is where each account has got to.
+ */
 
 import type { AuditCheck } from '../store.ts'
+import { BUCKETS, bucketOf, onRows, runOnRows } from './buckets.ts'
+import { type Address, addresses } from './journal.ts'
 import type { Runner } from './session.ts'
 
 type ReportOn = (check: AuditCheck, account: number | null, detail: string) => void
 
-/** Rows of which there must be none, each a difference of its check. `account` is null where there is none. */
-const FEED_FAULTS: readonly (readonly [check: AuditCheck, detail: string, sql: string])[] = [
-  [
-    'positions',
-    'a batch of the feed does not go on where the one before it ends',
-    `select null::bigint as account from (select last_position, cardinality(seqs) as records, lag(last_position, 1, 0::bigint) over (order by last_position) as before
-       from batches where last_position is not null) b where last_position - records <> before limit 1`,
-  ],
-  [
-    'positions',
-    'the feed is not numbered up to where it says',
-    `select null::bigint as account from (select (select position from feed_head) as said, (select coalesce(max(last_position), 0) from batches) as numbered) f
-       where said is distinct from numbered`,
-  ],
-  [
-    'positions',
-    'a record is in no batch, or in two',
-    `select j.account from journal j left join (select t.account, t.seq, count(*) as times from batches b, unnest(b.accounts, b.seqs) t(account, seq)
-       group by t.account, t.seq) b on b.account = j.account and b.seq = j.seq where b.times is distinct from 1 limit 5`,
-  ],
-  [
-    'positions',
-    'a batch names a record that does not exist',
-    `select t.account from batches b, unnest(b.accounts, b.seqs) t(account, seq)
-       where not exists (select 1 from journal j where j.account = t.account and j.seq = t.seq) limit 5`,
-  ],
-  [
-    'positions',
-    'the feed tells the records of an account in another order',
-    `select account from (select t.account, t.seq, lag(t.seq, 1, 0::bigint) over (partition by t.account order by b.last_position nulls last, b.tick, t.place) as before
-       from batches b, unnest(b.accounts, b.seqs) with ordinality t(account, seq, place)) f where seq <> before + 1 limit 5`,
-  ],
-  [
-    'positions',
-    'a batch says another time than that of its latest record',
-    `select b.accounts[1] as account from batches b where b.seqs <> '{}' and b.at_ms is distinct from
-       (select max(j.at_ms) from unnest(b.accounts, b.seqs) t(account, seq)
-        join journal j on j.bucket = (t.account % 256)::smallint and j.account = t.account and j.seq = t.seq) limit 5`,
-  ],
-  [
-    'positions',
-    'the feed says another latest time than that of its records so far',
-    `select account from (select accounts[1] as account, high_ms, max(at_ms) over (order by last_position) as highest from batches
-       where last_position is not null) b where high_ms is distinct from highest limit 5`,
-  ],
-  [
-    'states',
-    'the kept state is not that of a batch of its tick',
-    `select s.account from account_states s where not exists
-       (select 1 from batches b where b.tick = s.tick and s.account = any(b.accounts)) limit 5`,
-  ],
-  [
-    'accounts',
-    'the account is not listed where it was opened',
-    `select a.number as account from accounts a where not exists (select 1 from batches b where b.tick = a.opened_tick
-       and b.accounts[a.opened_place + 1] = a.number and b.seqs[a.opened_place + 1] = 1) limit 5`,
-  ],
-  [
-    'idempotency',
-    'an idempotency key leads to two records',
-    'select min(account) as account from journal where key_hash is not null group by key_hash having count(*) > 1 limit 5',
-  ],
-]
-
-/** Checks the feed. Gives the number of records in the journal. */
-export async function checkFeed(run: Runner, report: ReportOn): Promise<number> {
-  for (const [check, detail, text] of FEED_FAULTS)
-    for (const { account } of await run<{ account: number | null }>({ name: '', text }, [])) report(check, account, detail)
-  const [journal] = await run<{ rows: number }>({ name: '', text: 'select count(*) as rows from journal' }, [])
-  return journal?.rows ?? 0
+/** How far the feed has told an account's records: the last one's sequence, and the tick of its batch. */
+export interface Told {
+  readonly seq: number
+  readonly tick: number
 }
 
-/** Rows of accounts that do not exist. */
-export async function checkOwners(run: Runner, report: ReportOn): Promise<void> {
-  const text = `select distinct j.account from journal j where not exists
-    (select 1 from accounts a where a.bucket = j.bucket and a.number = j.account) limit 20`
-  for (const { account } of await run<{ account: number }>({ name: '', text }, []))
-    report('accounts', account, 'there are records of an account that does not exist')
+const BATCHES_AT_ONCE = 500
+
+interface PlacedBatch {
+  readonly bucket: number
+  readonly id: string
+  /** Null: it waits for its place. */
+  readonly place: { readonly lastPosition: number; readonly records: number; readonly highMs: number } | null
+}
+
+interface StoredBatch {
+  readonly id: string
+  readonly tick: number
+  readonly atMs: number
+  readonly accounts: readonly string[]
+  readonly seqs: readonly string[]
+}
+
+const FEED = `select last_position as "lastPosition", records, high_ms as "highMs", bucket, batch as id from feed
+  where last_position > $1 order by last_position limit $2`
+const WAITING = `select bucket, id, tick from batches where not is_numbered and seqs <> '{}'`
+const BATCHES = onRows(
+  'audited batches',
+  [['id', 'uuid']],
+  (rows) => `select b.id, b.tick, b.at_ms as "atMs", b.accounts::text[], b.seqs::text[]
+    from ${rows} join batches b on b.bucket = t.bucket and b.id = t.id`,
+)
+const TIMES = onRows(
+  'times at',
+  [
+    ['account', 'bigint'],
+    ['seq', 'bigint'],
+  ],
+  (rows) =>
+    `select j.account, j.seq, j.at_ms as "atMs" from ${rows} join journal j on j.bucket = t.bucket and j.account = t.account and j.seq = t.seq`,
+)
+const OPENED = onRows(
+  'opened at',
+  [['account', 'bigint']],
+  (rows) =>
+    `select a.number as account, a.opened_tick as tick, a.opened_place as place from ${rows} join accounts a on a.bucket = t.bucket and a.number = t.account`,
+)
+
+/** Follows the feed. */
+export class FeedAudit {
+  readonly told = new Map<number, Told>()
+  readonly #run: Runner
+  readonly #report: ReportOn
+  #position = 0
+  #highMs = 0
+  #records = 0
+
+  constructor(run: Runner, report: ReportOn) {
+    this.#run = run
+    this.#report = report
+  }
+
+  /** Checks the feed, and gives the number of records that are in it or wait for it. */
+  async check(): Promise<number> {
+    for (let last = 0; ; ) {
+      const rows = await this.#ask<{ lastPosition: number; records: number; highMs: number; bucket: number; id: string }>(FEED, [
+        last,
+        BATCHES_AT_ONCE,
+      ])
+      const end = rows.at(-1)
+      if (!end) break
+      last = end.lastPosition
+      await this.#follow(rows.map(({ bucket, id, ...place }) => ({ bucket, id, place })))
+    }
+    const [head] = await this.#ask<{ position: number }>('select position from feed_head', [])
+    if (head?.position !== this.#position) this.#report('positions', null, 'the feed is not numbered up to where it says')
+    await this.#checkWaiting()
+    return this.#records
+  }
+
+  async #ask<Row extends object>(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
+    return this.#run<Row & { [name: string]: unknown }>({ name: '', text }, values)
+  }
+
+  /** Batches that have no place yet are taken in the order in which they will get theirs. */
+  async #checkWaiting(): Promise<void> {
+    const waiting: { bucket: number; id: string; tick: number }[] = []
+    for (const bucket of this.#run.reach === 'any' ? [null] : Array(BUCKETS).keys())
+      waiting.push(
+        ...((bucket === null ? await this.#ask(WAITING, []) : await this.#ask(`${WAITING} and bucket = $1`, [bucket])) as typeof waiting),
+      )
+    waiting.sort((a, b) => a.tick - b.tick || (a.id < b.id ? -1 : 1))
+    for (let from = 0; from < waiting.length; from += BATCHES_AT_ONCE) {
+      const some = waiting.slice(from, from + BATCHES_AT_ONCE)
+      const placed = await this.#ask<{ id: string }>('select batch as id from feed where batch = any($1::uuid[])', [
+        some.map(({ id }) => id),
+      ])
+      const known = new Set(placed.map(({ id }) => id))
+      await this.#follow(some.filter(({ id }) => !known.has(id)).map(({ bucket, id }) => ({ bucket, id, place: null })))
+    }
+  }
+
+  async #follow(batches: readonly PlacedBatch[]): Promise<void> {
+    const rows = await runOnRows<StoredBatch>(this.#run, BATCHES, {
+      buckets: batches.map(({ bucket }) => bucket),
+      columns: [batches.map(({ id }) => id)],
+    })
+    const stored = new Map(rows.map((row) => [row.id, row]))
+    const records = rows.flatMap(addressesIn)
+    const times = await this.#timesOf(records)
+    const openings = await this.#openingsOf(records)
+    for (const { id, place } of batches) {
+      const batch = stored.get(id)
+      if (place) this.#checkPlace(place, batch)
+      if (batch) this.#checkBatch(batch, times, openings)
+    }
+  }
+
+  async #timesOf(records: readonly Address[]): Promise<ReadonlyMap<string, number>> {
+    const rows = await runOnRows<Address & { atMs: number }>(this.#run, TIMES, addresses(records))
+    return new Map(rows.map(({ account, seq, atMs }) => [`${account}:${seq}`, atMs]))
+  }
+
+  async #openingsOf(records: readonly Address[]): Promise<ReadonlyMap<number, string>> {
+    const opened = records.flatMap(({ account, seq }) => (seq === 1 ? [account] : []))
+    const rows = await runOnRows<{ account: number; tick: number; place: number }>(this.#run, OPENED, {
+      buckets: opened.map(bucketOf),
+      columns: [opened],
+    })
+    return new Map(rows.map(({ account, tick, place }) => [account, `${tick}:${place}`]))
+  }
+
+  #checkPlace({ lastPosition, records, highMs }: NonNullable<PlacedBatch['place']>, batch: StoredBatch | undefined): void {
+    if (lastPosition - records !== this.#position)
+      this.#report('positions', null, 'a batch of the feed does not go on where the one before it ends')
+    if (batch?.seqs.length !== records)
+      this.#report('positions', null, 'the feed names a batch that does not exist, or has another number of records')
+    this.#position = lastPosition
+    this.#highMs = Math.max(this.#highMs, batch?.atMs ?? 0)
+    if (highMs !== this.#highMs) this.#report('positions', null, 'the feed says another latest time than that of its records so far')
+  }
+
+  #checkBatch(batch: StoredBatch, times: ReadonlyMap<string, number>, openings: ReadonlyMap<number, string>): void {
+    let latestMs = 0
+    for (const [place, { account, seq }] of addressesIn(batch).entries()) {
+      this.#records++
+      const atMs = times.get(`${account}:${seq}`)
+      if (atMs === undefined) this.#report('positions', account, 'a batch names a record that does not exist')
+      else latestMs = Math.max(latestMs, atMs)
+      if (seq !== (this.told.get(account)?.seq ?? 0) + 1)
+        this.#report('positions', account, 'the feed tells the records of an account in another order, twice, or not all of them')
+      if (seq === 1 && openings.get(account) !== `${batch.tick}:${place}`)
+        this.#report('accounts', account, 'the account is not listed where it was opened')
+      this.told.set(account, { seq, tick: batch.tick })
+    }
+    if (latestMs !== batch.atMs)
+      this.#report('positions', Number(batch.accounts[0]), 'a batch says another time than that of its latest record')
+  }
+}
+
+function addressesIn({ accounts, seqs }: StoredBatch): readonly Address[] {
+  return accounts.map((account, at) => ({ account: Number(account), seq: Number(seqs[at]) }))
 }

@@ -11,7 +11,7 @@ import { type Entry, ownersOf, readStates } from './accounts.ts'
 import { commitBatch, GivenUpError } from './commit.ts'
 import { readFacts } from './facts.ts'
 import { type Verdict, verdictOn } from './faults.ts'
-import { readKeyed } from './journal.ts'
+import { readKeyed, type WantedKey } from './journal.ts'
 import { BEGIN, OutcomeUnknownError, ROLLBACK, ServerLostError, type Session } from './session.ts'
 import type { StateCache } from './state-cache.ts'
 import type { Ticks } from './ticks.ts'
@@ -260,7 +260,7 @@ export class Lane {
         transactions.map(({ account }) => account),
         true,
       ),
-      readKeyed(run, [...new Set(transactions.flatMap(({ idempotency }) => idempotency?.keyHashes ?? []))]),
+      readKeyed(run, transactions.flatMap(keysOf)),
       ownersOf(run, transactions.flatMap(externalIdOf)),
     ])
     const facts = await readFacts(run, transactions, entries)
@@ -294,6 +294,12 @@ function decided(batch: Batch<Entry>, transaction: Transaction): Outcome | null 
 /** Whether waiting was in vain, for all commands alike. */
 function isHopeless(fault: unknown): boolean {
   return fault instanceof OutcomeUnknownError || fault instanceof ServerLostError
+}
+
+/** The keys of a command. One that opens an account is not the account's own: it may have opened another one. */
+function keysOf({ account, command, idempotency }: Transaction): readonly WantedKey[] {
+  const owner = 'kind' in command && command.kind === 'create_account' ? null : account
+  return idempotency?.keyHashes.map((keyHash) => ({ keyHash, account: owner })) ?? []
 }
 
 function externalIdOf({ command }: Transaction): readonly string[] {

@@ -7,13 +7,14 @@ import { plainData } from '../plain-data.ts'
 import { CommandQueue, type Settlement } from '../queue.ts'
 import type { Applied, Store, Transaction } from '../store.ts'
 import { OverloadedError } from '../store.ts'
-import { dueAccounts, listAccounts, ownersOf, readProfiles } from './accounts.ts'
-import { type Address, DEFAULT_PATIENCE, type Patience, readAddress } from './address.ts'
+import { ownersOf, readProfiles } from './accounts.ts'
+import { type Address, DEFAULT_PATIENCE, type Patience, type Reach, readAddress } from './address.ts'
 import { auditInThread } from './audit.ts'
 import { bucketOf } from './buckets.ts'
 import { prepareDatabase } from './database.ts'
 import { Feed } from './feed.ts'
 import { Lane } from './ledger.ts'
+import { dueAccounts, listAccounts } from './listings.ts'
 import { publishPriceBook, readPriceBooks, readSetting, saveSetting, settingMadeOnce } from './price-books.ts'
 import { KeyReader } from './profiles.ts'
 import { HistoryReader } from './reads.ts'
@@ -29,6 +30,8 @@ export interface PostgresOptions {
   readonly url: string
   /** Accounts whose states are remembered, at most. */
   readonly maxCachedAccounts?: number
+  /** How far one batch may reach. */
+  readonly reach?: Reach
   /** Batches that this process commits beside each other, each of its own accounts. */
   readonly lanes?: number
   readonly patience?: Partial<Patience>
@@ -39,11 +42,14 @@ export interface PostgresOptions {
 /** Commands that may wait for a commit; more are turned away before anything is done. */
 const MAX_WAITING = 20_000
 const DEFAULT_CACHED_ACCOUNTS = 100_000
+/** Batches of one bucket are small: many of them on their way at once share what a commit costs the server. */
+const LANES: Readonly<Record<Reach, number>> = { any: 1, bucket: 16 }
 const SELECT_1 = { name: 'ping', text: 'select 1' }
 
 /** Opens a store, bringing its schema up to date. Rejects with StoreUnavailableError and what to do about it. */
 export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
-  const address = readAddress(options.url)
+  const { reach = 'any' } = options
+  const address = readAddress(options.url, reach)
   const patience = { ...DEFAULT_PATIENCE, ...options.patience }
   await prepareDatabase(address, patience)
   const readers = new Readers(address, patience)
@@ -55,7 +61,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     const cache = new StateCache(options.maxCachedAccounts ?? DEFAULT_CACHED_ACCOUNTS)
     const ticks = new Ticks(tick)
     const lanes = Array.from(
-      { length: options.lanes ?? 1 },
+      { length: options.lanes ?? LANES[reach] },
       () => new QueuedLane({ address, patience, lane: (session) => new Lane({ session, cache, ticks, clock }) }),
     )
     return makeStore({ options, readers, feed, secret, clock, commands: new Commands(lanes) })
@@ -78,7 +84,8 @@ class QueuedLane {
   }: { readonly address: Address; readonly patience: Patience; readonly lane: (session: Session) => Lane }) {
     this.#session = new Session(address, patience)
     const ledger = lane(this.#session)
-    this.queue = new CommandQueue({ maxWaiting: MAX_WAITING, maxBatch: MAX_BATCH }, (batch, settlement) => {
+    const groupOf = address.reach === 'bucket' ? ({ account }: Transaction) => bucketOf(account) : undefined
+    this.queue = new CommandQueue({ maxWaiting: MAX_WAITING, maxBatch: MAX_BATCH, groupOf }, (batch, settlement) => {
       const answers = new Answers(settlement)
       this.#running = ledger.run(batch, (index, outcome) => answers.add(index, outcome))
       return this.#running.then(() => () => answers.tell())
@@ -174,7 +181,7 @@ function makeStore({ options, readers, feed, secret, clock, commands }: StorePar
     state: (account) => states.read(account),
     account: async (account) => (await readProfiles(run, [account])).get(account),
     accountByExternalId: async (externalId) => (await ownersOf(run, [externalId])).get(externalId),
-    accounts: (page) => listAccounts(run, page),
+    accounts: (page) => listAccounts(readers, page),
     keyBySecret: (hash) => keys.bySecret(hash),
     key: (account, seq) => keys.at(account, seq),
     keys: (account, page) => keys.list(account, page),
@@ -191,8 +198,8 @@ function makeStore({ options, readers, feed, secret, clock, commands }: StorePar
     publishPrices: (book) => publishPriceBook(readers, book, clock),
     feed: (after, limit) => feed.page(after, limit),
     positionAt: (atMs) => feed.positionAt(atMs),
-    dueAccounts: (nowMs, limit) => dueAccounts(run, nowMs, limit),
-    audit: () => auditInThread(options.url),
+    dueAccounts: (nowMs, limit) => dueAccounts(readers, nowMs, limit),
+    audit: () => auditInThread(options.url, options.reach),
     setting: (name) => readSetting(run, name),
     saveSetting: (name, value) => saveSetting(run, name, value),
     ping: async () => {

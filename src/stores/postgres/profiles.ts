@@ -2,9 +2,9 @@
 
 import type { JournalRecord, KeyRotated, KeyTerms } from '../../core/record.ts'
 import { decodeKeyTerms, encodeKeyTerms } from '../../core/record-codec.ts'
-import type { Base, Batch } from '../batch.ts'
+import type { DecidedBatch } from '../batch.ts'
 import type { FoundKey, KeyRow, SeqPage } from '../store.ts'
-import { bucketOf, numbers } from './buckets.ts'
+import { bucketOf, onRows, runOnRows } from './buckets.ts'
 import type { Runner, Statement } from './session.ts'
 import type { Write } from './write.ts'
 
@@ -17,6 +17,16 @@ const UPDATE_ACCOUNT: Statement = {
   name: 'update account',
   text: `update accounts set name = $3, external_id = $4, metadata = $5, capture_policy = $6, status = $7 where bucket = $1 and number = $2`,
 }
+/** An external id is given up before another is taken, which fails when it is somebody else's. */
+const FREE_EXTERNAL_ID: Statement = {
+  name: 'free external id',
+  text: 'delete from external_ids where account = $1 and external_id is distinct from $2::text',
+}
+const TAKE_EXTERNAL_ID: Statement = {
+  name: 'take external id',
+  text: 'insert into external_ids (external_id, account) values ($1, $2) on conflict (account) do nothing',
+}
+const KEEP_OPENING: Statement = { name: 'keep opening', text: 'insert into opening_keys (key_hash, account) values ($1, $2)' }
 const INSERT_KEY: Statement = {
   name: 'insert key',
   text: 'insert into api_keys (bucket, account, seq, hint, terms, created_at_ms) values ($1, $2, $3, $4, $5, $6)',
@@ -37,23 +47,32 @@ const REVOKE_KEY: Statement = {
 }
 
 /** The statements that a batch's records about accounts and keys make, in their order; most batches have none. */
-export function profileWrites({ pending }: Pick<Batch<Base>, 'pending'>, tick: number): readonly Write[] {
-  return pending.flatMap(({ record, row: { account } }, place) => writesOf(record, { account, tick, place }))
+export function profileWrites({ pending }: DecidedBatch, tick: number): readonly Write[] {
+  return pending.flatMap(({ record, row: { account, keyHash } }, place) => writesOf(record, { account, keyHash, tick, place }))
 }
 
 interface Place {
   readonly account: number
+  readonly keyHash: string | null
   readonly tick: number
   readonly place: number
 }
 
-function writesOf(record: JournalRecord, { account, tick, place }: Place): readonly Write[] {
+function writesOf(record: JournalRecord, { account, keyHash, tick, place }: Place): readonly Write[] {
   const owner = [bucketOf(account), account]
   switch (record.kind) {
     case 'account_created':
-      return [{ statement: INSERT_ACCOUNT, values: [...owner, ...profileValues(record), record.atMs, tick, place] }]
+      return [
+        { statement: INSERT_ACCOUNT, values: [...owner, ...profileValues(record), record.atMs, tick, place] },
+        ...(keyHash === null ? [] : [{ statement: KEEP_OPENING, values: [keyHash, account] }]),
+        ...externalIdTaken(record, account),
+      ]
     case 'account_updated':
-      return [{ statement: UPDATE_ACCOUNT, values: [...owner, ...profileValues(record), record.status] }]
+      return [
+        { statement: UPDATE_ACCOUNT, values: [...owner, ...profileValues(record), record.status] },
+        { statement: FREE_EXTERNAL_ID, values: [account, encodeExternalId(record)] },
+        ...externalIdTaken(record, account),
+      ]
     case 'key_created':
       return [
         {
@@ -84,9 +103,18 @@ function rotation({ key, secret, previousUntilMs }: KeyRotated, account: number)
 
 type Profile = Pick<Extract<JournalRecord, { kind: 'account_created' }>, 'name' | 'externalId' | 'metadata' | 'capturePolicy'>
 
+function externalIdTaken(profile: Pick<Profile, 'externalId'>, account: number): readonly Write[] {
+  return profile.externalId === null ? [] : [{ statement: TAKE_EXTERNAL_ID, values: [encodeExternalId(profile), account] }]
+}
+
+/** The column external_id of a profile, or of the directory. */
+export function encodeExternalId({ externalId }: Pick<Profile, 'externalId'>): string | null {
+  return externalId === null ? null : JSON.stringify(externalId)
+}
+
 /** The columns name, external_id, metadata and capture_policy of a profile. */
 export function profileValues({ name, externalId, metadata, capturePolicy }: Profile): (string | null)[] {
-  return [JSON.stringify(name), externalId === null ? null : JSON.stringify(externalId), JSON.stringify(metadata), capturePolicy]
+  return [JSON.stringify(name), encodeExternalId({ externalId }), JSON.stringify(metadata), capturePolicy]
 }
 
 function encodeTerms(terms: KeyTerms): string {
@@ -107,11 +135,16 @@ const NEWER_KEYS: Statement = {
   name: 'newer keys',
   text: `select ${KEY_COLUMNS} from api_keys where bucket = $1 and account = $2 and seq > $3 order by seq limit $4`,
 }
-const TOUCH_KEYS: Statement = {
-  name: 'touch keys',
-  text: `update api_keys k set last_used_at_ms = t.at_ms from unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bigint[]) t(bucket, account, seq, at_ms)
-         where k.bucket = t.bucket and k.account = t.account and k.seq = t.seq`,
-}
+const TOUCH_KEYS = onRows(
+  'touch keys',
+  [
+    ['account', 'bigint'],
+    ['seq', 'bigint'],
+    ['at_ms', 'bigint'],
+  ],
+  (rows) =>
+    `update api_keys k set last_used_at_ms = t.at_ms from ${rows} where k.bucket = t.bucket and k.account = t.account and k.seq = t.seq`,
+)
 
 /** Reads API keys. */
 export class KeyReader {
@@ -141,10 +174,9 @@ export class KeyReader {
   /** Notes when keys were last used; of several uses of one key, the last that is named. */
   async touch(uses: readonly { readonly account: number; readonly seq: number; readonly atMs: number }[]): Promise<void> {
     const last = [...new Map(uses.map((use) => [`${use.account}:${use.seq}`, use])).values()]
-    if (last.length === 0) return
     const accounts = last.map(({ account }) => account)
-    const values = [accounts.map(bucketOf), accounts, last.map(({ seq }) => seq), last.map(({ atMs }) => atMs)]
-    await this.#run(TOUCH_KEYS, values.map(numbers))
+    const columns = [accounts, last.map(({ seq }) => seq), last.map(({ atMs }) => atMs)]
+    await runOnRows(this.#run, TOUCH_KEYS, { buckets: accounts.map(bucketOf), columns })
   }
 }
 

@@ -3,7 +3,7 @@
 import type { AccountState } from '../../core/account.ts'
 import { emptyAccount } from '../../core/account.ts'
 import { closedRows } from '../../core/usage.ts'
-import type { Base, Batch } from '../batch.ts'
+import type { DecidedBatch } from '../batch.ts'
 import { type EndedHoldChange, type LateCaptureChange, type LiveHoldChange, type ObjectChange, objectChanges } from '../projections.ts'
 import type { GrantRow, HoldRow, HourRow } from '../store.ts'
 
@@ -34,12 +34,12 @@ export interface DerivedRows {
 }
 
 /** What the records of a batch change besides states. */
-export function derivedRows({ pending, working }: Batch): DerivedRows {
+export function derivedRows({ pending, working }: DecidedBatch): DerivedRows {
   const rows = new RowsOfBatch()
   const states = new Map<number, AccountState>()
   for (const { record, row, after } of pending) {
     const { account, seq } = row
-    const before = states.get(account) ?? (working.get(account)?.entry as Base | null)?.state ?? emptyAccount(account)
+    const before = states.get(account) ?? working.get(account)?.entry?.state ?? emptyAccount(account)
     states.set(account, after)
     for (const hour of closedRows(before.hour, after.hour))
       rows.hours.push({ account, closedBy: seq, hour: { ...hour, hourMs: before.hour.startMs } })

@@ -1,7 +1,7 @@
 /** Sessions on the server: one that is opened again when it is lost, and a pool of them for reads. */
 
 import pg, { type Client, type Pool, type PoolClient, type QueryResultRow } from 'pg'
-import { type Address, type Patience, sessionConfig } from './address.ts'
+import { type Address, type Patience, type Reach, sessionConfig } from './address.ts'
 import { ConnectionLostError, faultOf, messageOf, verdictOn } from './faults.ts'
 
 /** A statement with a name, under which the server keeps it prepared. */
@@ -10,8 +10,19 @@ export interface Statement {
   readonly text: string
 }
 
+/** Runs a statement. */
+export type Run = <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => Promise<readonly Row[]>
+
 /** Anything that runs statements. */
-export type Runner = <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => Promise<readonly Row[]>
+export interface Runner extends Run {
+  /** How far each of its statements on ledger tables may reach. */
+  readonly reach: Reach
+}
+
+/** Makes a runner. */
+export function runnerOf(reach: Reach, run: Run): Runner {
+  return Object.assign<Run, { reach: Reach }>((statement, values) => run(statement, values), { reach })
+}
 
 /** Thrown when the server cannot be reached for longer than anybody should wait. Nothing was done. */
 export class ServerLostError extends Error {
@@ -51,16 +62,18 @@ function outcomeUnknown(cause: unknown): OutcomeUnknownError {
 /** One session of a lane. Statements that are sent in one turn travel together. */
 export class Session {
   readonly patience: Patience
+  /** Runs a prepared statement on the session, which must be open. */
+  readonly run: Runner
   readonly #address: Address
   #client: Client | null = null
 
   constructor(address: Address, patience: Patience) {
     this.#address = address
     this.patience = patience
+    this.run = runnerOf(address.reach, (statement, values) => this.#run(statement, values))
   }
 
-  /** Runs a prepared statement on the session, which must be open. */
-  readonly run: Runner = async <Row extends QueryResultRow>({ name, text }: Statement, values: readonly unknown[]) => {
+  async #run<Row extends QueryResultRow>({ name, text }: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
     const client = this.#client
     if (client === null) throw new ConnectionLostError('the session is not open')
     try {
@@ -120,19 +133,25 @@ function endQuietly(client: Client): void {
 
 /** A pool of sessions for reads, which are tried again on another session when one is lost. */
 export class Readers {
+  /** Runs a prepared statement on any session. */
+  readonly run: Runner
+  /** As `run`, for a statement that writes: it is tried again only when nothing can have come of it. */
+  readonly runOnce: Runner
   readonly #pool: Pool
   readonly #patience: Patience
 
   constructor(address: Address, patience: Patience) {
     this.#patience = patience
-    this.#pool = new pg.Pool({ ...sessionConfig(address, patience), max: MAX_READERS, idleTimeoutMillis: 60_000 })
+    this.run = runnerOf(address.reach, (statement, values) => this.#run(statement, values))
+    this.runOnce = runnerOf(address.reach, (statement, values) => this.#runOnce(statement, values))
+    this.#pool = new pg.Pool({ ...sessionConfig(address, patience), pipeline: true, max: MAX_READERS, idleTimeoutMillis: 60_000 })
     // A session that ends while it rests is taken out of the pool.
     this.#pool.on('error', () => undefined)
     // One that ends while it is asked something rejects what was asked; unheard, its own event would end the process.
     this.#pool.on('connect', (client) => client.on('error', () => undefined))
   }
 
-  readonly run: Runner = async <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => {
+  async #run<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
     for (let attempt = 1; ; attempt++) {
       try {
         const { rows } = await this.#pool.query<Row>({ ...statement, values: [...values] })
@@ -145,8 +164,7 @@ export class Readers {
     }
   }
 
-  /** As `run`, for a statement that writes: it is tried again only when nothing can have come of it. */
-  readonly runOnce: Runner = async <Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]) => {
+  async #runOnce<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
     for (let attempt = 1; ; attempt++) {
       const { run, release } = await this.#connect()
       try {
@@ -181,13 +199,13 @@ export class Readers {
 
   async #connect(): Promise<{ readonly run: Runner; readonly release: (isBroken: boolean) => void }> {
     const client = await this.#session()
-    const run: Runner = async (statement, values) => {
+    const run = runnerOf(this.run.reach, async (statement, values) => {
       try {
         return (await client.query({ ...statement, values: [...values] })).rows
       } catch (fault) {
         throw faultOf(fault)
       }
-    }
+    })
     return { run, release: (isBroken) => client.release(isBroken) }
   }
 

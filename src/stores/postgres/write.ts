@@ -1,14 +1,16 @@
 /**
- * The one statement that commits a batch: states move on if they are still those that it was decided on, records are appended,
- * derived rows follow. All of it happens or nothing: a state that has moved on fails the check of the batch's own row.
+ * What commits a batch: states move on if they are still those that it was decided on, records are appended, derived rows follow. All of it
+ * happens or nothing: a state that has moved on fails the check of the batch's own row. It is one statement, or, for a batch that keeps
+ * to one bucket, a statement for each table in one transaction: Citus has no node run statements that write several tables.
  */
 
 import type { AccountState } from '../../core/account.ts'
 import { encodeState } from '../../core/account-codec.ts'
 import { FOREVER_MS } from '../../core/calendar.ts'
-import type { Base, Batch } from '../batch.ts'
+import type { DecidedBatch } from '../batch.ts'
 import { encodeQuantities } from '../hour-rows.ts'
-import { bucketOf, hashes, lines, numbers, texts } from './buckets.ts'
+import type { Reach } from './address.ts'
+import { bucketOf, hashes, lines, numbers, rowsOfBucket, texts } from './buckets.ts'
 import { type DerivedRows, derivedRows, type HoldDraft } from './rows.ts'
 import type { Statement } from './session.ts'
 
@@ -34,97 +36,89 @@ interface Moved {
   readonly hash: string
 }
 
-/** The statement that commits a batch. */
-export function writeOf<Known extends Base>(batch: Batch<Known>, name: CommitName): Write {
+/** The statements that commit a batch: one, or one for each table. */
+export function writesOf(batch: DecidedBatch, name: CommitName, reach: Reach): readonly Write[] {
   const moved = [...batch.working]
     // A command may come to nothing: a key that is revoked again has no record.
     .filter(([, { entry, hash }]) => entry?.hash !== hash)
     .map(([account, { entry, state, hash }]): Moved => ({ account, expected: entry?.hash ?? null, state, hash }))
     .sort((a, b) => bucketOf(a.account) - bucketOf(b.account) || a.account - b.account)
-  const known = moved.filter(({ expected }) => expected !== null)
-  const opened = moved.filter(({ expected }) => expected === null)
-  const builder = new WriteBuilder()
-  if (known.length > 0) builder.moveStates(known, name.tick)
-  if (opened.length > 0) builder.openStates(opened, name.tick)
-  builder.append(batch)
-  const rows = derivedRows(batch as unknown as Batch)
-  if (rows.grants.length > 0) builder.grants(rows.grants)
-  const [openedHolds, changedHolds] = [rows.holds.filter(({ isOpened }) => isOpened), rows.holds.filter(({ isOpened }) => !isOpened)]
-  if (openedHolds.length > 0) builder.openHolds(openedHolds)
-  if (changedHolds.length > 0) builder.changeHolds(changedHolds)
-  if (rows.refunds.length > 0) builder.refunds(rows.refunds)
-  if (rows.hours.length > 0) builder.hours(rows.hours)
-  return builder.done(batch, { name, states: known.length })
+  const parts = partsOf(batch, moved)
+  const own = { name, known: moved.filter(({ expected }) => expected !== null) }
+  return reach === 'any' ? [inOneStatement(parts, batch, own)] : inStatements(parts, batch, own)
 }
 
 /** The bucket that a batch's own row is kept in: that of the account which is locked first. */
-export function bucketOfBatch(batch: Batch<Base>): number {
+export function bucketOfBatch(batch: DecidedBatch): number {
   return Math.min(...[...batch.working.keys()].map(bucketOf))
 }
 
-/** Puts the parts of the statement together. The same parts give the same text, so that the server has it prepared. */
-class WriteBuilder {
-  readonly #names: string[] = []
-  readonly #parts: string[] = []
-  readonly #values: unknown[] = []
+/** A column of rows, with its values as they are sent; `json` ones are JSON texts, line by line. */
+type Values = readonly [name: string, type: string, values: string]
 
-  /** The next value's place in the statement. */
-  #value(value: unknown, type: string): string {
-    this.#values.push(value)
-    return `$${this.#values.length}::${type}`
+/** What is written to one table. */
+interface Part {
+  readonly name: string
+  readonly accounts: readonly number[]
+  /** Columns of its rows besides bucket and account. */
+  readonly columns: readonly Values[]
+  /** Its text around the source of its rows, which is named t, and the place of the batch's tick. */
+  readonly text: (rows: string, tick: () => string) => string
+}
+
+/** What a batch writes besides its own row, in the order of the tables. Parts that have no rows are left out. */
+function partsOf(batch: DecidedBatch, moved: readonly Moved[]): readonly Part[] {
+  const rows = derivedRows(batch)
+  const parts = [
+    moveStates(moved.filter(({ expected }) => expected !== null)),
+    openStates(moved.filter(({ expected }) => expected === null)),
+    append(batch),
+    grants(rows.grants),
+    openHolds(rows.holds.filter(({ isOpened }) => isOpened)),
+    changeHolds(rows.holds.filter(({ isOpened }) => !isOpened)),
+    refunds(rows.refunds),
+    hours(rows.hours),
+  ]
+  return parts.filter(({ accounts }) => accounts.length > 0)
+}
+
+function stateColumns(moved: readonly Moved[]): readonly Values[] {
+  return [
+    ['seq', 'bigint', numbers(moved.map(({ state }) => state.seq))],
+    ['hash', 'text', hashes(moved.map(({ hash }) => hash))],
+    ['due_ms', 'bigint', numbers(moved.map(({ state }) => (state.dueMs === FOREVER_MS ? null : state.dueMs)))],
+    ['state', 'json', lines(moved.map(({ state }) => encodeState(state)))],
+  ]
+}
+
+function moveStates(moved: readonly Moved[]): Part {
+  return {
+    name: 'moved',
+    accounts: moved.map(({ account }) => account),
+    columns: [...stateColumns(moved), ['expected', 'text', hashes(moved.map(({ expected }) => expected))]],
+    text: (rows, tick) =>
+      `update account_states s set seq = t.seq, hash = t.hash, tick = ${tick()}, due_ms = t.due_ms, state = t.state
+       from ${rows} where s.bucket = t.bucket and s.account = t.account and s.hash = t.expected`,
   }
+}
 
-  /** Columns of `json` hold JSON texts, line by line. */
-  #rows(columns: readonly (readonly [name: string, type: string, values: string])[]): string {
-    const arrays = columns.map(([, type, values]) =>
-      type === 'json' ? `string_to_array(${this.#value(values, 'text')}, e'\\n')` : this.#value(values, `${type}[]`),
-    )
-    return `unnest(${arrays.join(', ')}) t(${columns.map(([name]) => name).join(', ')})`
-  }
-
-  #part(name: string, sql: string): void {
-    this.#names.push(name)
-    this.#parts.push(`${name} as (${sql})`)
-  }
-
-  #accountColumns(accounts: readonly number[]): [name: string, type: string, values: string][] {
-    return [
-      ['bucket', 'smallint', numbers(accounts.map(bucketOf))],
-      ['account', 'bigint', numbers(accounts)],
-    ]
-  }
-
-  #stateColumns(moved: readonly Moved[]): [name: string, type: string, values: string][] {
-    return [
-      ...this.#accountColumns(moved.map(({ account }) => account)),
-      ['seq', 'bigint', numbers(moved.map(({ state }) => state.seq))],
-      ['hash', 'text', hashes(moved.map(({ hash }) => hash))],
-      ['due_ms', 'bigint', numbers(moved.map(({ state }) => (state.dueMs === FOREVER_MS ? null : state.dueMs)))],
-      ['state', 'json', lines(moved.map(({ state }) => encodeState(state)))],
-    ]
-  }
-
-  moveStates(moved: readonly Moved[], tick: number): void {
-    const rows = this.#rows([...this.#stateColumns(moved), ['expected', 'text', hashes(moved.map(({ expected }) => expected))]])
-    this.#part(
-      'moved',
-      `update account_states s set seq = t.seq, hash = t.hash, tick = ${this.#value(tick, 'bigint')}, due_ms = t.due_ms, state = t.state
-       from ${rows} where s.bucket = t.bucket and s.account = t.account and s.hash = t.expected returning 1`,
-    )
-  }
-
-  openStates(opened: readonly Moved[], tick: number): void {
-    this.#part(
-      'opened',
+function openStates(opened: readonly Moved[]): Part {
+  return {
+    name: 'opened',
+    accounts: opened.map(({ account }) => account),
+    columns: stateColumns(opened),
+    text: (rows, tick) =>
       `insert into account_states (bucket, account, seq, hash, tick, due_ms, state)
-       select t.bucket, t.account, t.seq, t.hash, ${this.#value(tick, 'bigint')}, t.due_ms, t.state from ${this.#rows(this.#stateColumns(opened))}`,
-    )
+       select t.bucket, t.account, t.seq, t.hash, ${tick()}, t.due_ms, t.state from ${rows}`,
   }
+}
 
-  append({ pending }: Pick<Batch<Base>, 'pending'>): void {
-    const rows = pending.map(({ row }) => row)
-    const from = this.#rows([
-      ...this.#accountColumns(rows.map(({ account }) => account)),
+function append({ pending }: DecidedBatch): Part {
+  const rows = pending.map(({ row }) => row)
+  return {
+    name: 'appended',
+    accounts: rows.map(({ account }) => account),
+    columns: [
       ['seq', 'bigint', numbers(rows.map(({ seq }) => seq))],
       ['at_ms', 'bigint', numbers(rows.map(({ atMs }) => atMs))],
       ['kind', 'text', hashes(rows.map(({ kind }) => kind))],
@@ -132,68 +126,85 @@ class WriteBuilder {
       ['fingerprint', 'text', hashes(rows.map(({ fingerprint }) => fingerprint))],
       ['hash', 'text', hashes(rows.map(({ hash }) => hash))],
       ['body', 'json', lines(rows.map(({ body }) => body))],
-    ])
-    this.#part(
-      'appended',
+    ],
+    text: (source) =>
       `insert into journal (bucket, account, seq, at_ms, kind, key_hash, fingerprint, hash, body)
-       select t.bucket, t.account, t.seq, t.at_ms, t.kind, t.key_hash, t.fingerprint, t.hash, t.body from ${from}`,
-    )
+       select t.bucket, t.account, t.seq, t.at_ms, t.kind, t.key_hash, t.fingerprint, t.hash, t.body from ${source}`,
   }
+}
 
-  #ownedColumns(rows: readonly { readonly account: number; readonly seq: number }[]): [name: string, type: string, values: string][] {
-    return [...this.#accountColumns(rows.map(({ account }) => account)), ['seq', 'bigint', numbers(rows.map(({ seq }) => seq))]]
-  }
+function owned(rows: readonly { readonly account: number; readonly seq: number }[]): {
+  readonly accounts: readonly number[]
+  readonly seqs: Values
+} {
+  return { accounts: rows.map(({ account }) => account), seqs: ['seq', 'bigint', numbers(rows.map(({ seq }) => seq))] }
+}
 
-  grants(rows: DerivedRows['grants']): void {
-    const from = this.#rows([...this.#ownedColumns(rows), ['status', 'text', hashes(rows.map(({ status }) => status))]])
-    this.#part(
-      'granted',
-      `insert into grants (bucket, account, seq, status) select t.bucket, t.account, t.seq, t.status from ${from}
+function grants(rows: DerivedRows['grants']): Part {
+  const { accounts, seqs } = owned(rows)
+  return {
+    name: 'granted',
+    accounts,
+    columns: [seqs, ['status', 'text', hashes(rows.map(({ status }) => status))]],
+    text: (source) =>
+      `insert into grants (bucket, account, seq, status) select t.bucket, t.account, t.seq, t.status from ${source}
        on conflict (bucket, account, seq) do update set status = excluded.status`,
-    )
   }
+}
 
-  #holdColumns(holds: readonly HoldDraft[]): [name: string, type: string, values: string][] {
-    return [
-      ...this.#ownedColumns(holds),
-      ['status', 'text', hashes(holds.map(({ status }) => status))],
-      ['credits', 'bigint', numbers(holds.map(({ credits }) => credits))],
-      ['held', 'bigint', numbers(holds.map(({ held }) => held))],
-      ['expires_at_ms', 'bigint', numbers(holds.map(({ expiresAtMs }) => expiresAtMs))],
-      ['late_charge', 'bigint', numbers(holds.map(({ lateCharge }) => lateCharge))],
-    ]
-  }
+function holdColumns(holds: readonly HoldDraft[]): readonly Values[] {
+  return [
+    owned(holds).seqs,
+    ['status', 'text', hashes(holds.map(({ status }) => status))],
+    ['credits', 'bigint', numbers(holds.map(({ credits }) => credits))],
+    ['held', 'bigint', numbers(holds.map(({ held }) => held))],
+    ['expires_at_ms', 'bigint', numbers(holds.map(({ expiresAtMs }) => expiresAtMs))],
+    ['late_charge', 'bigint', numbers(holds.map(({ lateCharge }) => lateCharge))],
+  ]
+}
 
-  openHolds(holds: readonly HoldDraft[]): void {
-    this.#part(
-      'held',
+function openHolds(holds: readonly HoldDraft[]): Part {
+  return {
+    name: 'held',
+    accounts: owned(holds).accounts,
+    columns: holdColumns(holds),
+    text: (source) =>
       `insert into holds (bucket, account, seq, status, credits, held, expires_at_ms, late_charge)
-       select t.bucket, t.account, t.seq, coalesce(t.status, 'live'), t.credits, coalesce(t.held, 0), t.expires_at_ms, t.late_charge
-       from ${this.#rows(this.#holdColumns(holds))}`,
-    )
+       select t.bucket, t.account, t.seq, coalesce(t.status, 'live'), t.credits, coalesce(t.held, 0), t.expires_at_ms, t.late_charge from ${source}`,
   }
+}
 
-  changeHolds(holds: readonly HoldDraft[]): void {
-    this.#part(
-      'unheld',
+function changeHolds(holds: readonly HoldDraft[]): Part {
+  return {
+    name: 'unheld',
+    accounts: owned(holds).accounts,
+    columns: holdColumns(holds),
+    text: (source) =>
       `update holds h set status = coalesce(t.status, h.status), credits = h.credits + t.credits, held = coalesce(t.held, h.held),
          expires_at_ms = coalesce(t.expires_at_ms, h.expires_at_ms), late_charge = coalesce(t.late_charge, h.late_charge)
-       from ${this.#rows(this.#holdColumns(holds))} where h.bucket = t.bucket and h.account = t.account and h.seq = t.seq`,
-    )
+       from ${source} where h.bucket = t.bucket and h.account = t.account and h.seq = t.seq`,
   }
+}
 
-  refunds(rows: DerivedRows['refunds']): void {
-    const from = this.#rows([...this.#ownedColumns(rows), ['credits', 'bigint', numbers(rows.map(({ credits }) => credits))]])
-    this.#part(
-      'refunded',
-      `insert into refunds (bucket, account, charge, refunded) select t.bucket, t.account, t.seq, t.credits from ${from}
+function refunds(rows: DerivedRows['refunds']): Part {
+  const { accounts, seqs } = owned(rows)
+  return {
+    name: 'refunded',
+    accounts,
+    columns: [seqs, ['credits', 'bigint', numbers(rows.map(({ credits }) => credits))]],
+    text: (source) =>
+      `insert into refunds (bucket, account, charge, refunded) select t.bucket, t.account, t.seq, t.credits from ${source}
        on conflict (bucket, account, charge) do update set refunded = refunds.refunded + excluded.refunded`,
-    )
   }
+}
 
-  hours(rows: DerivedRows['hours']): void {
-    const from = this.#rows([
-      ...this.#accountColumns(rows.map(({ account }) => account)),
+function hours(rows: DerivedRows['hours']): Part {
+  const columns = 'hour_ms, operation, key, credit_type, closed_by, charges, credits, refunds, refunded, quantities'
+  const read = columns.replaceAll(/\w+/g, (column) => `t.${column}`)
+  return {
+    name: 'counted',
+    accounts: rows.map(({ account }) => account),
+    columns: [
       ['hour_ms', 'bigint', numbers(rows.map(({ hour }) => hour.hourMs))],
       ['operation', 'text', texts(rows.map(({ hour }) => hour.operation))],
       ['key', 'bigint', numbers(rows.map(({ hour }) => hour.key ?? 0))],
@@ -204,32 +215,82 @@ class WriteBuilder {
       ['refunds', 'bigint', numbers(rows.map(({ hour }) => hour.refunds))],
       ['refunded', 'numeric', numbers(rows.map(({ hour }) => hour.refunded))],
       ['quantities', 'text', texts(rows.map(({ hour }) => encodeQuantities(hour.quantities)))],
-    ])
-    const columns = 'hour_ms, operation, key, credit_type, closed_by, charges, credits, refunds, refunded, quantities'
-    this.#part(
-      'counted',
-      `insert into rollups (bucket, account, ${columns}) select t.bucket, t.account, ${columns
-        .split(', ')
-        .map((column) => `t.${column}`)
-        .join(', ')} from ${from}`,
-    )
+    ],
+    text: (source) => `insert into rollups (bucket, account, ${columns}) select t.bucket, t.account, ${read} from ${source}`,
+  }
+}
+
+/** Values of a statement, each with its place in it. */
+class Placed {
+  readonly values: unknown[] = []
+
+  add(value: unknown, type: string): string {
+    this.values.push(value)
+    return `$${this.values.length}::${type}`
   }
 
-  done({ pending }: Pick<Batch<Base>, 'pending'>, { name, states }: { readonly name: CommitName; readonly states: number }): Write {
-    const values = [
-      this.#value(name.bucket, 'smallint'),
-      this.#value(name.id, 'uuid'),
-      this.#value(name.tick, 'bigint'),
-      this.#value(Math.max(...pending.map(({ record }) => record.atMs)), 'bigint'),
-      this.#value(states, 'integer'),
-      states > 0 ? '(select count(*) from moved)' : '0',
-      this.#value(numbers(pending.map(({ row }) => row.account)), 'bigint[]'),
-      this.#value(numbers(pending.map(({ row }) => row.seq)), 'bigint[]'),
-    ]
-    const text = `with ${this.#parts.join(',\n')}
-      insert into batches (bucket, id, tick, at_ms, states, moved, accounts, seqs) values (${values.join(', ')})`
-    return { statement: { name: `write ${this.#names.map((part) => part.slice(0, 2)).join(' ')}`, text }, values: this.#values }
+  /** The arrays of a part's rows besides their buckets, and the names of those columns. */
+  rows({ accounts, columns }: Part): { readonly names: string; readonly arrays: string } {
+    const all: readonly Values[] = [['account', 'bigint', numbers(accounts)], ...columns]
+    const arrays = all.map(([, type, values]) =>
+      type === 'json' ? `string_to_array(${this.add(values, 'text')}, e'\\n')` : this.add(values, `${type}[]`),
+    )
+    return { names: all.map(([name]) => name).join(', '), arrays: arrays.join(', ') }
   }
+}
+
+/** What the batch's own row is made of. */
+interface OwnRow {
+  readonly name: CommitName
+  /** The accounts whose states were to be moved on. */
+  readonly known: readonly Moved[]
+}
+
+const OWN_COLUMNS = 'insert into batches (bucket, id, tick, at_ms, states, accounts, seqs, moved)'
+
+/** The values of OWN_COLUMNS but the last. */
+function ownValues(placed: Placed, { pending }: DecidedBatch, { name, known }: OwnRow): string {
+  return [
+    placed.add(name.bucket, 'smallint'),
+    placed.add(name.id, 'uuid'),
+    placed.add(name.tick, 'bigint'),
+    placed.add(Math.max(...pending.map(({ record }) => record.atMs)), 'bigint'),
+    placed.add(known.length, 'integer'),
+    placed.add(numbers(pending.map(({ row }) => row.account)), 'bigint[]'),
+    placed.add(numbers(pending.map(({ row }) => row.seq)), 'bigint[]'),
+  ].join(', ')
+}
+
+/** Everything in one statement. The same parts give the same text, so that the server has it prepared. */
+function inOneStatement(parts: readonly Part[], batch: DecidedBatch, own: OwnRow): Write {
+  const placed = new Placed()
+  const tables = parts.map((part) => {
+    const buckets = placed.add(numbers(part.accounts.map(bucketOf)), 'smallint[]')
+    const { names, arrays } = placed.rows(part)
+    const text = part.text(`unnest(${buckets}, ${arrays}) t(bucket, ${names})`, () => placed.add(own.name.tick, 'bigint'))
+    return `${part.name} as (${text}${part.name === 'moved' ? ' returning 1' : ''})`
+  })
+  const moved = own.known.length > 0 ? '(select count(*) from moved)' : '0'
+  const text = `with ${tables.join(',\n')} ${OWN_COLUMNS} values (${ownValues(placed, batch, own)}, ${moved})`
+  return { statement: { name: `write ${parts.map(({ name }) => name.slice(0, 2)).join(' ')}`, text }, values: placed.values }
+}
+
+/** A statement for each table, all of one bucket. Whether states were moved on is seen by their having the new hashes. */
+function inStatements(parts: readonly Part[], batch: DecidedBatch, own: OwnRow): readonly Write[] {
+  const writes = parts.map((part): Write => {
+    const placed = new Placed()
+    placed.add(own.name.bucket, 'smallint')
+    const { names, arrays } = placed.rows(part)
+    const text = part.text(rowsOfBucket(names, arrays), () => placed.add(own.name.tick, 'bigint'))
+    return { statement: { name: `write ${part.name}`, text }, values: placed.values }
+  })
+  const placed = new Placed()
+  const values = ownValues(placed, batch, own)
+  const accounts = placed.add(numbers(own.known.map(({ account }) => account)), 'bigint[]')
+  const moved = placed.add(hashes(own.known.map(({ hash }) => hash)), 'text[]')
+  const text = `${OWN_COLUMNS} select ${values}, count(*)::integer from unnest(${accounts}, ${moved}) t(account, hash)
+    join account_states s on s.bucket = $1::smallint and s.account = t.account and s.hash = t.hash`
+  return [...writes, { statement: { name: 'write batch', text }, values: placed.values }]
 }
 
 /**

@@ -1,9 +1,12 @@
 -- The ledger on PostgreSQL: a journal that is only ever appended to, one compact state per account, and tables that are derived.
 --
 -- Ledger tables begin with `bucket`, the account's number modulo 256: numbers are random, so buckets are even. Every statement on
--- them names its buckets, so that the tables could be distributed by it. Order is never a database sequence nor now(): within an
--- account it is `seq`, given out by the version-checked write of the account's state; over all accounts it is `batches.last_position`,
+-- them names its buckets, and every unique key begins with it, so that the tables can be distributed by it. What has to be found without
+-- knowing an account, or is small, is in directories, which have no bucket. Order is never a database sequence nor now(): within an
+-- account it is `seq`, given out by the version-checked write of the account's state; over all accounts it is `feed.last_position`,
 -- given to committed batches by one claimed numberer. Amounts of an account fit 64 bits; sums of all time do not.
+
+-- The ledger ---------------------------------------------------------------------------------------------------------------
 
 -- One row per commit. `id` is made by the process that writes: with it an outcome that was lost on the way is found out, and a
 -- commit that is given up is kept from ever happening.
@@ -20,28 +23,14 @@ create table batches (
   -- Its records, in the order in which they were decided; none: the batch was given up.
   accounts bigint[] not null,
   seqs bigint[] not null,
-  -- Position in the feed of its last record; null: it waits for it.
-  last_position bigint,
-  -- The latest time of all records up to that position.
-  high_ms bigint,
+  -- Whether it has its place in the feed. One that has may still say no, for a moment.
+  is_numbered boolean not null default false,
   primary key (bucket, id),
   constraint batches_on_stale_states check (moved = states),
-  constraint batches_records check (cardinality(accounts) = cardinality(seqs)),
-  constraint batches_places check ((last_position is null) = (high_ms is null))
+  constraint batches_records check (cardinality(accounts) = cardinality(seqs))
 );
--- The numberer finds batches that wait; the feed and its search by time find those that do not.
-create index batches_waiting on batches (tick, id) where last_position is null and seqs <> '{}';
-create unique index batches_feed on batches (last_position) where last_position is not null;
-create index batches_times on batches (high_ms, last_position) where last_position is not null;
-
--- How far the feed has been numbered: one row, locked by whoever numbers.
-create table feed_head (
-  single boolean primary key default true check (single),
-  position bigint not null,
-  high_ms bigint not null,
-  tick bigint not null
-);
-insert into feed_head (position, high_ms, tick) values (0, 0, 0);
+-- The numberer finds batches that wait for their place.
+create index batches_waiting on batches (tick, id) where not is_numbered and seqs <> '{}';
 
 create table journal (
   bucket smallint not null,
@@ -55,8 +44,8 @@ create table journal (
   body text not null,
   primary key (bucket, account, seq)
 );
--- A key names one record, whatever account it was sent for.
-create unique index journal_keys on journal (key_hash) where key_hash is not null;
+-- A key is its account's own, and names one record. Those of openings are found by the directory opening_keys.
+create unique index journal_keys on journal (bucket, key_hash) where key_hash is not null;
 
 create function journal_is_append_only() returns trigger language plpgsql as
 $$ begin raise exception 'the journal is append-only'; end $$;
@@ -92,8 +81,9 @@ create table accounts (
   opened_place integer not null,
   primary key (bucket, number)
 );
-create unique index accounts_external_ids on accounts (external_id);
-create unique index accounts_by_opening on accounts (opened_tick, opened_place, number);
+-- Accounts are listed as they were opened: over all buckets, or bucket by bucket.
+create index accounts_by_opening on accounts (opened_tick, opened_place, number);
+create index accounts_by_opening_in_bucket on accounts (bucket, opened_tick, opened_place, number);
 
 create table api_keys (
   bucket smallint not null,
@@ -107,15 +97,6 @@ create table api_keys (
   last_used_at_ms bigint,
   primary key (bucket, account, seq)
 );
-
--- Found by the secret alone: its request names no account.
-create table key_secrets (
-  hash text collate "C" primary key,
-  account bigint not null,
-  key bigint not null,
-  until_ms bigint
-);
-create index key_secrets_of_key on key_secrets (account, key);
 
 create table grants (
   bucket smallint not null,
@@ -161,6 +142,52 @@ create table rollups (
   quantities text not null,
   primary key (bucket, account, hour_ms, operation, key, credit_type, closed_by)
 );
+
+-- Directories that are written together with the ledger -------------------------------------------------------------------
+
+-- Found by the secret alone: its request names no account.
+create table key_secrets (
+  hash text collate "C" primary key,
+  account bigint not null,
+  key bigint not null,
+  until_ms bigint
+);
+create index key_secrets_of_key on key_secrets (account, key);
+
+-- Whose an external id is, before its account is known.
+create table external_ids (
+  external_id text collate "C" primary key,
+  account bigint not null unique
+);
+
+-- Idempotency keys of openings: a request that is sent again is for another number, so its key leads to the account opened first.
+create table opening_keys (
+  key_hash text collate "C" primary key,
+  account bigint not null
+);
+
+-- Directories that are written by themselves -------------------------------------------------------------------------------
+
+-- The order of all batches. A position is that of a batch's last record.
+create table feed (
+  last_position bigint primary key,
+  records integer not null check (records > 0),
+  -- The latest time of all records up to that position.
+  high_ms bigint not null,
+  bucket smallint not null,
+  batch uuid not null unique
+);
+-- The feed is searched by time.
+create index feed_times on feed (high_ms, last_position);
+
+-- How far the feed has been numbered: one row, locked by whoever numbers.
+create table feed_head (
+  single boolean primary key default true check (single),
+  position bigint not null,
+  high_ms bigint not null,
+  tick bigint not null
+);
+insert into feed_head (position, high_ms, tick) values (0, 0, 0);
 
 create table price_books (
   version integer primary key,
