@@ -19,6 +19,7 @@ import { FOREVER_MS } from '../../core/calendar.ts'
 import { keyHash } from '../chain.ts'
 import type { Store } from '../store.ts'
 import { DEFAULT_PATIENCE, type Reach, readAddress } from './address.ts'
+import { auditDatabase } from './audit.ts'
 import { connect } from './database.ts'
 import { openPostgresStore } from './postgres-store.ts'
 import { LEDGER_TABLES, OWN_TABLES, SHARED_DIRECTORIES } from './tables.ts'
@@ -182,6 +183,7 @@ async function observed(reach: Reach): Promise<readonly Observed[]> {
     const again = await open()
     await readAll(again, clock)
     await again.close()
+    assert.deepEqual((await auditDatabase(observer.url, reach)).differences, [])
     return observer.seen
   } finally {
     await observer.stop()
@@ -203,9 +205,9 @@ const NOT_RUN = [
   'rollback',
 ]
 
-/** The names of the statements in the source. */
+/** The names of the statements in the source. An audit's have none when they are run. */
 function namesInSource(): readonly string[] {
-  const files = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+  const files = readdirSync(import.meta.dirname).filter((name) => /^(?!.*audit|.*\.test).*\.ts$/.test(name))
   const source = files.map((name) => readFileSync(join(import.meta.dirname, name), 'utf8')).join('\n')
   const plain = [...source.matchAll(/\bname: '([^'$]+)', text:|\bname: '([^'$]+)',\n\s*text:/g)].map(([, a, b]) => a ?? b ?? '')
   const onRows = [...source.matchAll(/onRows\(\s*'([^']+)'/g)].map(([, name]) => `${name} of bucket`)
