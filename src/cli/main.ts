@@ -9,6 +9,7 @@ import { DEFAULT_PRIORITIES } from '../core/decisions/grant.ts'
 import { DEFAULT_CREDIT_TYPE } from '../core/price-parsing.ts'
 import { CliError, EXIT } from './client.ts'
 import { importUsage, readUsageFile } from './import-usage.ts'
+import { type Migration, migrateStore } from './migrate-store.ts'
 import { ACCOUNT, AFTER_OPTION, client, JSON_OPTION, KEY_OPTION, LIMIT_OPTION, type Paging, type Printing, query } from './options.ts'
 import { print } from './output.ts'
 import { checkPrices, readPriceFile } from './price-files.ts'
@@ -49,6 +50,10 @@ export function buildProgram(): Command {
   return program
 }
 
+const MOVING = `
+The journal is copied as it is; everything else is derived from it again. Both stores are verified and compared before the new one gets its
+name: a move that is cut short leaves no store there, and the next one starts anew. The old store is only read.`
+
 function serverCommands(program: Command): void {
   program
     .command('dev')
@@ -63,6 +68,15 @@ function serverCommands(program: Command): void {
     .description('derive every balance again from the journal and compare; ends with 1 when anything differs')
     .addOption(JSON_OPTION)
     .action(({ json = false }: Printing) => verify(process.env, { json }))
+  program
+    .command('migrate-store')
+    .description('move a stopped store to another place, or distribute one with Citus')
+    .option('--from <store>', 'where it is: sqlite: and a path, or postgres://…')
+    .option('--to <store>', 'where it is to be; nothing may be there yet (default: that of OBOL_DATABASE_URL)')
+    .option('--distribute', 'spread the store of OBOL_DATABASE_URL over the nodes of a Citus cluster')
+    .addOption(JSON_OPTION)
+    .addHelpText('after', MOVING)
+    .action((options: Migration) => migrateStore(process.env, options))
 }
 
 const ACCOUNT_COLUMNS = ['id', 'name', 'external_id', 'status', 'created_at']

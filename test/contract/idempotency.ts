@@ -246,14 +246,8 @@ function accountsAndPrices(kind: ContractKind): void {
     const { store } = await openTestStore(t, kind)
     const sent = [81, 82, 83].map((number) => transaction(number, make.createAccount(), { key: 'k' }))
     const outcomes = (await sendTogether(store, sent)).map(applied)
-    assert.deepEqual(
-      outcomes.map(({ account, isReplay }) => [account, isReplay]),
-      [
-        [81, false],
-        [81, true],
-        [81, true],
-      ],
-    )
+    assert.equal(outcomes.filter(({ isReplay }) => !isReplay).length, 1)
+    assert.equal(new Set(outcomes.map(({ account }) => account)).size, 1)
     assert.equal((await store.accounts({ limit: 10 })).length, 1)
   })
 

@@ -76,6 +76,12 @@ export function runObol(args: readonly string[], options: ProcessOptions = {}): 
   return start(args, options).ended
 }
 
+/** Starts a move of a store, which may be killed. */
+export function startMove(args: readonly string[]): { readonly kill: () => void; readonly ended: Promise<Ended> } {
+  const { child, ended } = start(['migrate-store', ...args], {})
+  return { kill: () => child.kill('SIGKILL'), ended }
+}
+
 /** Starts a server and kills it after so many milliseconds, whatever it is doing by then. */
 export async function startAndKill(command: 'dev' | 'serve', afterMs: number, options: ProcessOptions): Promise<Ended> {
   const { child, ended } = start([command], { ...options, env: { OBOL_PORT: '0', ...options.env } })

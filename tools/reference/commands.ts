@@ -10,7 +10,7 @@ const WIDTH = 110
 
 const EXITS: Readonly<Record<keyof typeof EXIT, string>> = {
   failed:
-    'The command did not succeed: the server refused it, `verify` found differences, a price file has faults, rows of an import failed.',
+    'The command did not succeed: the server refused it, `verify` found differences, a price file has faults, rows of an import failed, a move did not succeed.',
   usage: 'The command line, or a file that it names, cannot be read.',
   unavailable: 'The server cannot be reached, its port is taken, or its store cannot be opened.',
   config: 'A setting is wrong or missing, or Node is too old.',
@@ -21,7 +21,7 @@ const INTRODUCTION = `
 
 In a checkout: \`npm run obol -- <command>\`, or \`node bin/obol.js <command>\`. Both find the Node that the repository brings.
 
-\`dev\` and \`serve\` run a server, \`verify\` reads the store itself, and every other command talks to a running server over its API. All of them
+\`dev\` and \`serve\` run a server, \`verify\` and \`migrate-store\` work on the store itself, and every other command talks to a running server over its API. All of them
 print a table for people, or JSON with \`--json\`; messages and failures go to standard error.
 `
 

@@ -1,9 +1,8 @@
 /** The thread in which a running server audits its own store. */
 
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Reach } from './address.ts'
-import { auditDatabase } from './audit.ts'
+import type { Address } from './address.ts'
+import { auditAt } from './audit.ts'
 
-const { url, reach } = workerData as { readonly url: string; readonly reach: Reach }
-const report = await auditDatabase(url, reach)
+const report = await auditAt(workerData as Address)
 parentPort?.postMessage(report)

@@ -112,9 +112,9 @@ test('a sound store has no differences, whoever audits it', async () => {
   assert.deepEqual(differences, [])
   assert.equal(checked.accounts, 3)
   assert.ok(checked.records > 80 && checked.keys > 60 && checked.rollups >= 12, JSON.stringify(checked))
-  assert.deepEqual(await auditInThread(url), { checked, differences })
+  assert.deepEqual(await auditInThread(readAddress(url)), { checked, differences })
   assert.deepEqual((await auditTransaction(client)).differences, [])
-  await assert.rejects(auditInThread(await newSchema()), /has no Obol store/)
+  await assert.rejects(auditInThread(readAddress(await newSchema())), /has no Obol store/)
 })
 
 /** Which check watches over a table, and the columns of it that are no part of the ledger, or that another check watches. */

@@ -6,7 +6,7 @@ import type { JournalRecord } from '../../core/record.ts'
 import { decodeRecord } from '../../core/record-codec.ts'
 import { AccountAudit, type Report } from '../auditor.ts'
 import { type AuditCheck, type AuditReport, type Difference, MAX_DIFFERENCES } from '../store.ts'
-import { DEFAULT_PATIENCE, type Reach, readAddress } from './address.ts'
+import { type Address, DEFAULT_PATIENCE, type Reach, readAddress } from './address.ts'
 import { accountPages, checkStrays, countRows, readJournals } from './audit-reads.ts'
 import { compareAccount, DERIVED, type DerivedTable, type KeptRows, type Opening, readKept } from './audited-tables.ts'
 import { bucketOf } from './buckets.ts'
@@ -16,9 +16,9 @@ import { readRows, type StoredRow } from './journal.ts'
 import { type Runner, runnerOf } from './session.ts'
 
 /** Audits in a thread of its own, so that a server goes on answering. */
-export function auditInThread(url: string, reach: Reach = 'any'): Promise<AuditReport> {
+export function auditInThread(address: Address): Promise<AuditReport> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData: { url, reach } })
+    const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), { workerData: address })
     worker.once('message', resolve)
     worker.once('error', reject)
     worker.once('exit', (code) => reject(new Error(`the audit ended with exit code ${code}`)))
@@ -30,11 +30,16 @@ const SETTINGS =
   'set local statement_timeout = 0; set local enable_seqscan = on; set local enable_hashjoin = on; set local enable_mergejoin = on; set local plan_cache_mode = auto'
 
 /** Audits a store that servers may go on writing. Rejects with StoreUnavailableError. */
-export async function auditDatabase(url: string, reach: Reach = 'any'): Promise<AuditReport> {
-  const client = await connectToRead(readAddress(url, reach), { ...DEFAULT_PATIENCE, statementMs: 24 * 3_600_000 })
+export function auditDatabase(url: string, reach: Reach = 'any'): Promise<AuditReport> {
+  return auditAt(readAddress(url, reach))
+}
+
+/** As `auditDatabase`. */
+export async function auditAt(address: Address): Promise<AuditReport> {
+  const client = await connectToRead(address, { ...DEFAULT_PATIENCE, statementMs: 24 * 3_600_000 })
   try {
     await client.query('begin isolation level repeatable read read only')
-    return await auditTransaction(client, reach)
+    return await auditTransaction(client, address.reach)
   } finally {
     await client.end()
   }

@@ -12,6 +12,8 @@ const MIGRATIONS = join(import.meta.dirname, 'migrations')
 const OLDEST_SERVER = 15
 /** Named in the advisory lock that migrations are made under, with the schema's hash. */
 const MIGRATION_LOCK = 0x0b01
+/** Named in the advisory lock that keeps moves to one schema apart. */
+const MOVE_LOCK = 0x0b02
 /** Nodes that start together wait for the one that migrates. */
 const MIGRATION_PATIENCE_MS = 60_000
 
@@ -20,6 +22,7 @@ export async function prepareDatabase(address: Address, patience: Patience): Pro
   const client = await connect(address, { ...patience, lockMs: MIGRATION_PATIENCE_MS, statementMs: MIGRATION_PATIENCE_MS })
   try {
     await assertFit(client, address)
+    await refuseUnfinished(client, address)
     await migrate(client, address)
     await assertReach(client, address)
   } catch (cause) {
@@ -58,11 +61,62 @@ export async function connectToRead(address: Address, patience: Patience): Promi
     throw cause
   })
   if (version === newest) return client
-  await client.end()
+  await refuseUnfinished(client, address).finally(() => client.end())
   throw new StoreUnavailableError(
     version === null
       ? `The database ${address.shown} has no Obol store in its schema ${address.schema}. Name the store with OBOL_DATABASE_URL, or start Obol once to make it.`
       : `The store in ${address.shown} has schema ${version}, this Obol reads ${newest}. Start the server once to bring it up to date, or use the Obol that wrote it.`,
+  )
+}
+
+/** The schema in which a move makes a store that is to be in another. */
+export function unfinishedSchema(schema: string): string {
+  return `${schema}_moving`
+}
+
+async function refuseUnfinished(client: Client, { schema, shown }: Address): Promise<void> {
+  const unfinished = unfinishedSchema(schema)
+  const { rows } = await client.query<{ isThere: boolean }>('select to_regnamespace($1) is not null as "isThere"', [unfinished])
+  if (rows[0]?.isThere)
+    throw new StoreUnavailableError(
+      `A move to ${shown}, schema ${schema}, has not been finished: the schema ${unfinished} is what there is of it. Run "obol migrate-store" again, which starts anew, or run "drop schema ${unfinished} cascade" in the database to do without.`,
+    )
+}
+
+/**
+ * Keeps other moves away from a schema, which must have nothing in it, as long as the session lasts. Rejects with
+ * StoreUnavailableError.
+ */
+export async function takePlace(address: Address, patience: Patience): Promise<Client> {
+  const client = await connect(address, patience)
+  const { schema, shown } = address
+  try {
+    await assertFit(client, address)
+    const { rows } = await client.query<{ isTaken: boolean }>('select pg_try_advisory_lock($1, hashtext($2)) as "isTaken"', [
+      MOVE_LOCK,
+      schema,
+    ])
+    if (!rows[0]?.isTaken) throw new StoreUnavailableError(`Another move to ${shown}, schema ${schema}, is under way. Wait for its end.`)
+    if ((await versionOf(client, address)) !== null)
+      throw new StoreUnavailableError(
+        `The schema ${schema} of ${shown} has a store already. A store is moved to where none is: name another schema with ?schema=…, or drop this one.`,
+      )
+    return client
+  } catch (cause) {
+    await client.end()
+    throw cause
+  }
+}
+
+/** Removes what an earlier move left of a schema, if there is any. */
+export async function dropUnfinished(client: Client, { schema }: Address): Promise<void> {
+  await client.query(`drop schema if exists ${unfinishedSchema(schema)} cascade`)
+}
+
+/** Gives a schema that a move has made its name. An empty schema of that name makes way; one with anything in it does not. */
+export async function publishSchema(client: Client, { schema }: Address): Promise<void> {
+  await client.query(
+    `begin; drop schema if exists ${schema} restrict; alter schema ${unfinishedSchema(schema)} rename to ${schema}; commit`,
   )
 }
 

@@ -33,22 +33,31 @@ const LISTS = {
     newer: { name: 'newer accounts of bucket', text: `${OPENED} where a.bucket = $5 and ${NEWER}` },
   },
 } as const
-/** After all that was ever opened. */
+/** Before and after all that was ever opened. */
+const OLDEST: Opening = { tick: -1, place: 0, number: 0 }
 const NEWEST: Opening = { tick: Number.MAX_SAFE_INTEGER, place: 0, number: 0 }
 /** Accounts of a bucket that are read at a time: there are 256 buckets, and a page seldom needs more of one. */
 const ACCOUNTS_AT_ONCE = 4
 
-/** A page of accounts, in the order in which they were opened. */
+/** A page of accounts, in the order in which they were opened: back from the newest or from one, or onwards from one. */
 export async function listAccounts(
   readers: Readers,
   { limit, before, after }: { readonly limit: number; readonly before?: number; readonly after?: number },
 ): Promise<readonly AccountRow[]> {
   const given = after ?? before
-  const [from] =
-    given === undefined ? [NEWEST] : await readers.run<Opening & { [name: string]: unknown }>(OPENING, [bucketOf(given), given])
-  if (!from) return []
-  const rows = await listFrom(readers, from, { limit, direction: after === undefined ? 'older' : 'newer' })
-  return rows.map(({ tick: _, place: __, ...row }) => decodeAccount(row))
+  const from = given === undefined ? NEWEST : await openingOf(readers, given)
+  return from ? listFrom(readers, from, { limit, direction: after === undefined ? 'older' : 'newer' }) : []
+}
+
+/** As `listAccounts`, onwards from the first. */
+export async function listAllAccounts(readers: Readers, after: number | null, limit: number): Promise<readonly AccountRow[]> {
+  const from = after === null ? OLDEST : await openingOf(readers, after)
+  return from ? listFrom(readers, from, { limit, direction: 'newer' }) : []
+}
+
+async function openingOf(readers: Readers, account: number): Promise<Opening | undefined> {
+  const [opening] = await readers.run<Opening & { [name: string]: unknown }>(OPENING, [bucketOf(account), account])
+  return opening
 }
 
 interface Listing {
@@ -56,7 +65,12 @@ interface Listing {
   readonly direction: 'older' | 'newer'
 }
 
-async function listFrom(readers: Readers, from: Opening, { limit, direction }: Listing): Promise<readonly OpenedAccount[]> {
+async function listFrom(readers: Readers, from: Opening, listing: Listing): Promise<readonly AccountRow[]> {
+  const rows = await readFrom(readers, from, listing)
+  return rows.map(({ tick: _, place: __, ...row }) => decodeAccount(row))
+}
+
+async function readFrom(readers: Readers, from: Opening, { limit, direction }: Listing): Promise<readonly OpenedAccount[]> {
   const values = ({ tick, place, number }: Opening, count: number): readonly number[] => [tick, place, number, count]
   if (readers.run.reach === 'any') return readers.run<OpenedAccount>(LISTS.any[direction], values(from, limit))
   const sign = direction === 'older' ? -1 : 1

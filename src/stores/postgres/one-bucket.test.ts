@@ -21,8 +21,9 @@ import type { Store } from '../store.ts'
 import { DEFAULT_PATIENCE, type Reach, readAddress } from './address.ts'
 import { auditDatabase } from './audit.ts'
 import { connect } from './database.ts'
+import { openPostgresSource } from './moved-store.ts'
 import { openPostgresStore } from './postgres-store.ts'
-import { LEDGER_TABLES, OWN_TABLES, SHARED_DIRECTORIES } from './tables.ts'
+import { DISTRIBUTED, LEDGER_TABLES, OWN_TABLES, SHARED_DIRECTORIES } from './tables.ts'
 import { GIVE_UP } from './write.ts'
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations')
@@ -169,6 +170,15 @@ async function readAll(store: Store, clock: { nowMs: number }): Promise<void> {
   await store.ping()
 }
 
+/** A store that says that it is distributed is moved from without reaching over buckets, too. */
+async function readAsMoveDoes(url: string): Promise<void> {
+  await onSchema(url, 'insert into settings (name, value) values ($1, $2)', [DISTRIBUTED, 'today'])
+  const source = await openPostgresSource(url)
+  assert.equal((await source.rows(0, 10_000)).length, await source.records())
+  assert.equal((await source.accounts(null, 100)).length, 8)
+  await source.close()
+}
+
 /** The statements that a store runs while all of it is used. */
 async function observed(reach: Reach): Promise<readonly Observed[]> {
   const url = await newSchema()
@@ -184,6 +194,7 @@ async function observed(reach: Reach): Promise<readonly Observed[]> {
     await readAll(again, clock)
     await again.close()
     assert.deepEqual((await auditDatabase(observer.url, reach)).differences, [])
+    if (reach === 'bucket') await readAsMoveDoes(observer.url)
     return observer.seen
   } finally {
     await observer.stop()
@@ -205,9 +216,9 @@ const NOT_RUN = [
   'rollback',
 ]
 
-/** The names of the statements in the source. An audit's have none when they are run. */
+/** The names of the statements in the source. Those of an audit have none when they are run, and those of a move another run. */
 function namesInSource(): readonly string[] {
-  const files = readdirSync(import.meta.dirname).filter((name) => /^(?!.*audit|.*\.test).*\.ts$/.test(name))
+  const files = readdirSync(import.meta.dirname).filter((name) => /^(?!.*audit|.*moved|.*\.test).*\.ts$/.test(name))
   const source = files.map((name) => readFileSync(join(import.meta.dirname, name), 'utf8')).join('\n')
   const plain = [...source.matchAll(/\bname: '([^'$]+)', text:|\bname: '([^'$]+)',\n\s*text:/g)].map(([, a, b]) => a ?? b ?? '')
   const onRows = [...source.matchAll(/onRows\(\s*'([^']+)'/g)].map(([, name]) => `${name} of bucket`)

@@ -64,7 +64,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       { length: options.lanes ?? LANES[reach] },
       () => new QueuedLane({ address, patience, lane: (session) => new Lane({ session, cache, ticks, clock }) }),
     )
-    return makeStore({ options, readers, feed, secret, clock, commands: new Commands(lanes) })
+    return makeStore({ address, readers, feed, secret, clock, commands: new Commands(lanes) })
   } catch (cause) {
     await readers.close()
     throw cause
@@ -160,7 +160,7 @@ class Commands {
 }
 
 interface StoreParts {
-  readonly options: PostgresOptions
+  readonly address: Address
   readonly readers: Readers
   readonly feed: Feed
   readonly secret: string
@@ -168,7 +168,7 @@ interface StoreParts {
   readonly commands: Commands
 }
 
-function makeStore({ options, readers, feed, secret, clock, commands }: StoreParts): Store {
+function makeStore({ address, readers, feed, secret, clock, commands }: StoreParts): Store {
   const { run } = readers
   const history = new HistoryReader(readers)
   const keys = new KeyReader(run)
@@ -199,7 +199,7 @@ function makeStore({ options, readers, feed, secret, clock, commands }: StorePar
     feed: (after, limit) => feed.page(after, limit),
     positionAt: (atMs) => feed.positionAt(atMs),
     dueAccounts: (nowMs, limit) => dueAccounts(readers, nowMs, limit),
-    audit: () => auditInThread(options.url, options.reach),
+    audit: () => auditInThread(address),
     setting: (name) => readSetting(run, name),
     saveSetting: (name, value) => saveSetting(run, name, value),
     ping: async () => {

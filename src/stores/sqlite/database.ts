@@ -23,6 +23,7 @@ export function openDatabase(file: string): OwnedDatabase {
   const path = ownPath(resolve(file))
   const owner = takeOwnership(path)
   try {
+    refuseUnfinished(path)
     const db = openFile(path)
     migrate(db, path)
     assertDurable(db)
@@ -33,6 +34,46 @@ export function openDatabase(file: string): OwnedDatabase {
     return { db, path, close }
   } catch (cause) {
     owner.close()
+    throw cause
+  }
+}
+
+/** Where a move makes a store that is to be at a path. */
+export function unfinishedPath(path: string): string {
+  return `${path}.moving`
+}
+
+function refuseUnfinished(path: string): void {
+  if (existsSync(unfinishedPath(path)))
+    throw new StoreUnavailableError(
+      `A move to ${path} has not been finished: ${unfinishedPath(path)} is what there is of it. Run "obol migrate-store" again, which starts anew, or remove that file to do without.`,
+    )
+}
+
+/** A path that this process owns, whether or not a file is there. Throws StoreUnavailableError. */
+export function ownPlace(file: string): Pick<OwnedDatabase, 'path' | 'close'> {
+  const path = ownPath(resolve(file))
+  const owner = takeOwnership(path)
+  return { path, close: () => owner.close() }
+}
+
+/** Opens a store that is there and that no server has, to read it as it is. Throws StoreUnavailableError. */
+export function openStopped(file: string): OwnedDatabase {
+  const path = resolve(file)
+  if (!existsSync(path)) {
+    refuseUnfinished(path)
+    throw new StoreUnavailableError(`${path} is not there. Name the file of the store.`)
+  }
+  const place = ownPlace(path)
+  try {
+    const db = openSnapshot(place.path)
+    const close = (): void => {
+      db.close()
+      place.close()
+    }
+    return { db, path: place.path, close }
+  } catch (cause) {
+    place.close()
     throw cause
   }
 }
@@ -53,6 +94,7 @@ function ownPath(path: string): string {
 /** Opens a file that a server may be writing, to read one moment of it. Throws StoreUnavailableError. */
 export function openSnapshot(file: string): DatabaseSync {
   const path = resolve(file)
+  if (!existsSync(path)) refuseUnfinished(path)
   try {
     const db = new DatabaseSync(path, { readOnly: true, timeout: 5_000 })
     const newest = migrationFiles().length

@@ -6,8 +6,9 @@
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { emptyAccount } from '../../core/account.ts'
-import { Batch, type Lookup, type Outcome } from '../batch.ts'
+import { Batch, type BatchRow, type DecidedBatch, type Lookup, type Outcome } from '../batch.ts'
 import { genesisHash } from '../chain.ts'
+import { FollowedBatch } from '../followed-batch.ts'
 import type { Transaction } from '../store.ts'
 import type { AccountReader } from './accounts.ts'
 import type { FactsReader } from './facts.ts'
@@ -74,6 +75,13 @@ export class Ledger {
       } else if (outcomes.length === 1) settle(first, { fault: failure })
       else this.#runEach(part.slice(0, outcomes.length), (index, outcome) => settle(first + index, outcome))
     }
+  }
+
+  /** Appends records that were decided elsewhere and continue what is there, each with its place. */
+  follow(rows: readonly BatchRow[]): void {
+    const batch = new FollowedBatch((account) => this.entry(account))
+    for (const row of rows) batch.follow(row)
+    this.#commitBatch(batch)
   }
 
   /** One command may have spoiled the commit for all: each gets a transaction of its own. */
@@ -149,7 +157,7 @@ export class Ledger {
     }
   }
 
-  #commitBatch({ pending, working }: Batch<Entry>): void {
+  #commitBatch({ pending, working }: DecidedBatch<Entry>): void {
     const { journal, profiles, writeBack, memory, keyFilter } = this.#parts
     this.#inTransaction(() => {
       journal.append(pending.map(({ row }) => row))

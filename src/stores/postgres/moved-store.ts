@@ -1,0 +1,245 @@
+/** A PostgreSQL store as a move reads it, and as a move makes it. */
+
+import type { Client } from 'pg'
+import type { BatchRow } from '../batch.ts'
+import { FollowedBatch } from '../followed-batch.ts'
+import type { KeptAccount, KeptBook, KeyUse, MoveTarget, StoppedStore } from '../moving.ts'
+import type { AuditReport } from '../store.ts'
+import { type Entry, readStates } from './accounts.ts'
+import { type Address, DEFAULT_PATIENCE, readAddress } from './address.ts'
+import { auditInThread } from './audit.ts'
+import { onRows, runOnRows, sortedAccounts } from './buckets.ts'
+import { commitBatch } from './commit.ts'
+import { connectToRead, dropUnfinished, prepareDatabase, publishSchema, refuseOthers, takePlace, unfinishedSchema } from './database.ts'
+import { Feed } from './feed.ts'
+import { listAllAccounts } from './listings.ts'
+import { KeyReader } from './profiles.ts'
+import { Readers, Session, type Statement } from './session.ts'
+import { StateCache } from './state-cache.ts'
+import { DISTRIBUTED } from './tables.ts'
+import { Ticks } from './ticks.ts'
+
+/** Accounts whose states are remembered. */
+const MAX_ACCOUNTS = 100_000
+/** A move may take what it takes, as long as the server answers at all. */
+const PATIENCE = { ...DEFAULT_PATIENCE, statementMs: 24 * 3_600_000 }
+
+const USES = onRows(
+  'uses',
+  [['account', 'bigint']],
+  (
+    rows,
+  ) => `select k.account, k.seq, k.last_used_at_ms as "atMs" from ${rows} join api_keys k on k.bucket = t.bucket and k.account = t.account
+    where k.last_used_at_ms is not null order by k.account, k.seq`,
+)
+const COUNT: Statement = { name: 'count records', text: 'select coalesce(max(last_position), 0) as records from feed' }
+const SETTINGS: Statement = { name: 'all settings', text: 'select name, value from settings where name <> $1' }
+const SAVE_SETTING: Statement = { name: 'copy setting', text: 'insert into settings (name, value) values ($1, $2)' }
+const BOOKS: Statement = {
+  name: 'all books',
+  text: `select version, effective_at_ms as "effectiveAtMs", published_at_ms as "publishedAtMs", prices, key_hash as "keyHash", fingerprint
+         from price_books order by version`,
+}
+const SAVE_BOOK: Statement = {
+  name: 'copy book',
+  text: `insert into price_books (version, effective_at_ms, published_at_ms, prices, key_hash, fingerprint) values ($1, $2, $3, $4, $5, $6)`,
+}
+
+/** Reads a schema for a move. */
+class KeptSchema {
+  readonly readers: Readers
+  readonly feed: Feed
+
+  constructor(address: Address) {
+    this.readers = new Readers(address, PATIENCE)
+    this.feed = new Feed(this.readers)
+  }
+
+  /** How many there are in the feed, when all that waited has its place. */
+  async records(): Promise<number> {
+    await this.feed.number()
+    const [count] = await this.readers.run<{ records: number }>(COUNT, [])
+    return count?.records ?? 0
+  }
+
+  async accounts(after: number | null, limit: number): Promise<readonly KeptAccount[]> {
+    const rows = await listAllAccounts(this.readers, after, limit)
+    const numbers = rows.map(({ number }) => number)
+    const states = await readStates(this.readers.run, numbers, false)
+    const uses = Map.groupBy(await runOnRows<KeyUse>(this.readers.run, USES, sortedAccounts(numbers)), ({ account }) => account)
+    return rows.map((row) => {
+      const entry = states.get(row.number)
+      if (!entry) throw new Error(`account ${row.number} has no state`)
+      return { row, state: entry.state, hash: entry.hash, uses: uses.get(row.number) ?? [] }
+    })
+  }
+
+  async settings(): Promise<ReadonlyMap<string, string>> {
+    const rows = await this.readers.run<{ name: string; value: string }>(SETTINGS, [DISTRIBUTED])
+    return new Map(rows.map(({ name, value }) => [name, value]))
+  }
+
+  priceBooks(): Promise<readonly KeptBook[]> {
+    return this.readers.run<KeptBook & { [name: string]: unknown }>(BOOKS, [])
+  }
+}
+
+/** Takes a store that no server works on. Rejects with StoreUnavailableError. */
+export async function openPostgresSource(url: string): Promise<StoppedStore> {
+  const client = await connectToRead(readAddress(url), PATIENCE)
+  try {
+    const { rows } = await client.query('select 1 from settings where name = $1', [DISTRIBUTED])
+    const address = readAddress(url, rows.length > 0 ? 'bucket' : 'any')
+    await refuseOthers(client, address)
+    return new PostgresSource(address)
+  } finally {
+    await client.end()
+  }
+}
+
+class PostgresSource implements StoppedStore {
+  readonly shown: string
+  readonly #address: Address
+  readonly #kept: KeptSchema
+
+  constructor(address: Address) {
+    this.shown = `${address.shown}, schema ${address.schema}`
+    this.#address = address
+    this.#kept = new KeptSchema(address)
+  }
+
+  records(): Promise<number> {
+    return this.#kept.records()
+  }
+
+  rows(after: number, limit: number): Promise<readonly BatchRow[]> {
+    return this.#kept.feed.rows(after, limit)
+  }
+
+  accounts(after: number | null, limit: number): Promise<readonly KeptAccount[]> {
+    return this.#kept.accounts(after, limit)
+  }
+
+  settings(): Promise<ReadonlyMap<string, string>> {
+    return this.#kept.settings()
+  }
+
+  priceBooks(): Promise<readonly KeptBook[]> {
+    return this.#kept.priceBooks()
+  }
+
+  audit(): Promise<AuditReport> {
+    return auditInThread(this.#address)
+  }
+
+  close(): Promise<void> {
+    return this.#kept.readers.close()
+  }
+}
+
+/** Begins a store in a schema where there is none. What an earlier move left is removed. Rejects with StoreUnavailableError. */
+export async function openPostgresTarget(url: string): Promise<MoveTarget> {
+  const address = readAddress(url)
+  const holder = await takePlace(address, PATIENCE)
+  try {
+    await dropUnfinished(holder, address)
+    const unfinished = { ...address, schema: unfinishedSchema(address.schema) }
+    await prepareDatabase(unfinished, PATIENCE)
+    return new PostgresTarget(address, unfinished, holder)
+  } catch (cause) {
+    await holder.end()
+    throw cause
+  }
+}
+
+class PostgresTarget implements MoveTarget {
+  readonly shown: string
+  readonly #address: Address
+  readonly #unfinished: Address
+  /** Keeps other moves away from the place. */
+  readonly #holder: Client
+  readonly #kept: KeptSchema
+  readonly #session: Session
+  readonly #cache = new StateCache(MAX_ACCOUNTS)
+  readonly #ticks = new Ticks(0)
+
+  constructor(address: Address, unfinished: Address, holder: Client) {
+    this.shown = `${address.shown}, schema ${address.schema}`
+    this.#address = address
+    this.#unfinished = unfinished
+    this.#holder = holder
+    this.#kept = new KeptSchema(unfinished)
+    this.#session = new Session(unfinished, PATIENCE)
+  }
+
+  records(): Promise<number> {
+    return this.#kept.records()
+  }
+
+  rows(after: number, limit: number): Promise<readonly BatchRow[]> {
+    return this.#kept.feed.rows(after, limit)
+  }
+
+  accounts(after: number | null, limit: number): Promise<readonly KeptAccount[]> {
+    return this.#kept.accounts(after, limit)
+  }
+
+  settings(): Promise<ReadonlyMap<string, string>> {
+    return this.#kept.settings()
+  }
+
+  priceBooks(): Promise<readonly KeptBook[]> {
+    return this.#kept.priceBooks()
+  }
+
+  async saveSettings(settings: ReadonlyMap<string, string>): Promise<void> {
+    for (const setting of settings) await this.#kept.readers.run(SAVE_SETTING, setting)
+  }
+
+  async saveBooks(books: readonly KeptBook[]): Promise<void> {
+    for (const { version, effectiveAtMs, publishedAtMs, prices, keyHash, fingerprint } of books)
+      await this.#kept.readers.run(SAVE_BOOK, [version, effectiveAtMs, publishedAtMs, prices, keyHash, fingerprint])
+  }
+
+  async append(rows: readonly BatchRow[]): Promise<void> {
+    await this.#session.open()
+    await this.#remember(rows)
+    const batch = new FollowedBatch<Entry>((account) => this.#cache.get(account))
+    for (const row of rows) batch.follow(row)
+    const latestMs = rows.reduce((latest, { atMs }) => Math.max(latest, atMs), 0)
+    const tick = this.#ticks.after(latestMs, [])
+    await commitBatch(this.#session, batch, { tick, isBegun: false })
+    for (const [account, { state, hash }] of batch.working) this.#cache.keep(account, { state, hash, tick })
+  }
+
+  /** Reads the states that were forgotten of accounts whose journals go on. */
+  async #remember(rows: readonly BatchRow[]): Promise<void> {
+    const opened = new Set(rows.flatMap(({ account, seq }) => (seq === 1 ? [account] : [])))
+    const missing = rows.flatMap(({ account }) => (opened.has(account) || this.#cache.get(account) ? [] : [account]))
+    for (const [account, entry] of await readStates(this.#session.run, missing, false)) this.#cache.keep(account, entry)
+  }
+
+  saveUses(uses: readonly KeyUse[]): Promise<void> {
+    return new KeyReader(this.#kept.readers.run).touch(uses)
+  }
+
+  async settle(): Promise<void> {
+    await this.#session.close()
+    await this.#kept.feed.number()
+  }
+
+  audit(): Promise<AuditReport> {
+    return auditInThread(this.#unfinished)
+  }
+
+  async publish(): Promise<void> {
+    await this.#kept.readers.close()
+    await publishSchema(this.#holder, this.#address)
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close()
+    await this.#kept.readers.close()
+    await this.#holder.end()
+  }
+}
