@@ -88,6 +88,8 @@ class Reading {
 /** Passes connections on, and notes what they run. */
 export class Observer {
   readonly seen: Observed[] = []
+  /** Changes what the server answers. */
+  rewrite: (answer: Buffer) => Buffer = (answer) => answer
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   readonly #target: URL
@@ -129,7 +131,7 @@ export class Observer {
       conversation.hear(data)
       upstream.write(data)
     })
-    upstream.on('data', (data) => client.write(data))
+    upstream.on('data', (data: Buffer) => client.write(this.rewrite(data)))
   }
 
   async stop(): Promise<void> {
