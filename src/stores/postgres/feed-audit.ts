@@ -17,12 +17,15 @@ export interface Told {
 }
 
 const BATCHES_AT_ONCE = 500
+/** Records of batches that are looked at together, unless one batch has more. */
+const RECORDS_AT_ONCE = 5_000
 
 interface PlacedBatch {
   readonly bucket: number
   readonly id: string
+  readonly records: number
   /** Null: it waits for its place. */
-  readonly place: { readonly lastPosition: number; readonly records: number; readonly highMs: number } | null
+  readonly place: { readonly lastPosition: number; readonly highMs: number } | null
 }
 
 interface StoredBatch {
@@ -35,7 +38,7 @@ interface StoredBatch {
 
 const FEED = `select last_position as "lastPosition", records, high_ms as "highMs", bucket, batch as id from feed
   where last_position > $1 order by last_position limit $2`
-const WAITING = `select bucket, id, tick from batches where not is_numbered and seqs <> '{}'`
+const WAITING = `select bucket, id, tick, cardinality(seqs) as records from batches where not is_numbered and seqs <> '{}'`
 const BATCHES = onRows(
   'audited batches',
   [['id', 'uuid']],
@@ -82,7 +85,7 @@ export class FeedAudit {
       const end = rows.at(-1)
       if (!end) break
       last = end.lastPosition
-      await this.#follow(rows.map(({ bucket, id, ...place }) => ({ bucket, id, place })))
+      await this.#follow(rows.map(({ bucket, id, records, ...place }) => ({ bucket, id, records, place })))
     }
     const [head] = await this.#ask<{ position: number }>('select position from feed_head', [])
     if (head?.position !== this.#position) this.#report('positions', null, 'the feed is not numbered up to where it says')
@@ -96,7 +99,7 @@ export class FeedAudit {
 
   /** Batches that have no place yet are taken in the order in which they will get theirs. */
   async #checkWaiting(): Promise<void> {
-    const waiting: { bucket: number; id: string; tick: number }[] = []
+    const waiting: { bucket: number; id: string; tick: number; records: number }[] = []
     for (const bucket of this.#run.reach === 'any' ? [null] : Array(BUCKETS).keys())
       waiting.push(
         ...((bucket === null ? await this.#ask(WAITING, []) : await this.#ask(`${WAITING} and bucket = $1`, [bucket])) as typeof waiting),
@@ -108,11 +111,25 @@ export class FeedAudit {
         some.map(({ id }) => id),
       ])
       const known = new Set(placed.map(({ id }) => id))
-      await this.#follow(some.filter(({ id }) => !known.has(id)).map(({ bucket, id }) => ({ bucket, id, place: null })))
+      await this.#follow(some.filter(({ id }) => !known.has(id)).map(({ bucket, id, records }) => ({ bucket, id, records, place: null })))
     }
   }
 
   async #follow(batches: readonly PlacedBatch[]): Promise<void> {
+    let some: PlacedBatch[] = []
+    let records = 0
+    for (const batch of batches) {
+      some.push(batch)
+      records += batch.records
+      if (records < RECORDS_AT_ONCE) continue
+      await this.#followSome(some)
+      some = []
+      records = 0
+    }
+    await this.#followSome(some)
+  }
+
+  async #followSome(batches: readonly PlacedBatch[]): Promise<void> {
     const rows = await runOnRows<StoredBatch>(this.#run, BATCHES, {
       buckets: batches.map(({ bucket }) => bucket),
       columns: [batches.map(({ id }) => id)],
@@ -121,9 +138,9 @@ export class FeedAudit {
     const records = rows.flatMap(addressesIn)
     const times = await this.#timesOf(records)
     const openings = await this.#openingsOf(records)
-    for (const { id, place } of batches) {
-      const batch = stored.get(id)
-      if (place) this.#checkPlace(place, batch)
+    for (const placed of batches) {
+      const batch = stored.get(placed.id)
+      if (placed.place) this.#checkPlace(placed.place, placed.records, batch)
       if (batch) this.#checkBatch(batch, times, openings)
     }
   }
@@ -142,7 +159,7 @@ export class FeedAudit {
     return new Map(rows.map(({ account, tick, place }) => [account, `${tick}:${place}`]))
   }
 
-  #checkPlace({ lastPosition, records, highMs }: NonNullable<PlacedBatch['place']>, batch: StoredBatch | undefined): void {
+  #checkPlace({ lastPosition, highMs }: NonNullable<PlacedBatch['place']>, records: number, batch: StoredBatch | undefined): void {
     if (lastPosition - records !== this.#position)
       this.#report('positions', null, 'a batch of the feed does not go on where the one before it ends')
     if (batch?.seqs.length !== records)
