@@ -64,6 +64,12 @@ test('the ledger is spread by bucket, table by table beside the first, and direc
     ...LEDGER_TABLES.map((table) => `${table} by bucket with ${table === 'journal' ? 'none' : 'journal'}`),
     ...SHARED_DIRECTORIES.map((table) => `${table} everywhere`),
   ])
+  const [keys] = await onSchema<{ definition: string }>(
+    url,
+    "select indexdef as definition from pg_indexes where schemaname = $1 and indexname = 'journal_keys'",
+    [new URL(url).searchParams.get('schema')],
+  )
+  assert.match(keys?.definition ?? '', /UNIQUE INDEX .*\(bucket, key_hash\)/, 'a unique key has its bucket in it')
   const [journal] = await onSchema<{ unsafe_triggers: string }>(url, 'select unsafe_triggers from calls limit 1')
   assert.equal(journal?.unsafe_triggers, 'on', 'Citus takes no table with triggers otherwise')
   await assert.rejects(openPostgresStore({ url }), /is distributed with Citus\. Set OBOL_POSTGRES_BATCH=bucket/)

@@ -5,7 +5,7 @@ import { StoreUnavailableError } from '../unavailable.ts'
 import { type Address, DEFAULT_PATIENCE, readAddress } from './address.ts'
 import { connectToRead, refuseOthers } from './database.ts'
 import { messageOf } from './faults.ts'
-import { DISTRIBUTED, LEDGER_TABLES, SHARED_DIRECTORIES } from './tables.ts'
+import { DISTRIBUTED, LEDGER_TABLES, MADE_DISTRIBUTABLE, SHARED_DIRECTORIES } from './tables.ts'
 
 /** Copying the rows of a large store takes as long as it takes. */
 const PATIENCE = { ...DEFAULT_PATIENCE, statementMs: 24 * 3_600_000 }
@@ -82,6 +82,7 @@ async function assertDurableWorkers(client: Client): Promise<void> {
 /** Tables of one bucket come to lie on one node. The trigger that guards the journal looks at nothing but the statement, on any node. */
 async function distribute(client: Client): Promise<void> {
   await client.query('begin')
+  await client.query(MADE_DISTRIBUTABLE)
   await client.query('set local citus.enable_unsafe_triggers = on')
   const [first, ...others] = LEDGER_TABLES
   await client.query("select create_distributed_table($1::regclass, 'bucket', colocate_with => 'none')", [first])

@@ -23,7 +23,7 @@ import { auditDatabase } from './audit.ts'
 import { connect } from './database.ts'
 import { openPostgresSource } from './moved-store.ts'
 import { openPostgresStore } from './postgres-store.ts'
-import { DISTRIBUTED, LEDGER_TABLES, OWN_TABLES, SHARED_DIRECTORIES } from './tables.ts'
+import { DISTRIBUTED, LEDGER_TABLES, MADE_DISTRIBUTABLE, OWN_TABLES, SHARED_DIRECTORIES } from './tables.ts'
 import { GIVE_UP } from './write.ts'
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations')
@@ -40,7 +40,9 @@ let twin: Client
 /** The migrations with every ledger table partitioned by bucket: PostgreSQL itself then asks that each unique key has the bucket in it. */
 function partitionedSchema(): string {
   const files = readdirSync(MIGRATIONS).sort()
-  let sql = files.map((name) => readFileSync(join(MIGRATIONS, name), 'utf8')).join('\n')
+  let sql = [...files.map((name) => readFileSync(join(MIGRATIONS, name), 'utf8')), MADE_DISTRIBUTABLE].join('\n;')
+  // PostgreSQL takes no unique key without its bucket on a partitioned table, not even for a while.
+  sql = sql.replace('create unique index journal_keys on journal (key_hash)', 'create index journal_keys on journal (key_hash)')
   for (const table of LEDGER_TABLES) {
     const statement = new RegExp(`create table ${table} \\(([\\s\\S]*?)\\n\\)( with \\([^)]*\\))?;`)
     assert.match(sql, statement, table)

@@ -142,15 +142,18 @@ class Commands {
   }
 
   push(transaction: Transaction): Promise<Applied | Refusal> {
-    return this.#isClosed ? Promise.reject(new Error('the store is closed')) : this.#laneOf(transaction.account).queue.push(transaction)
+    return this.#refused(1) ?? this.#laneOf(transaction.account).queue.push(transaction)
   }
 
   pushAll(transactions: readonly Transaction[]): Promise<readonly (Applied | Refusal)[]> {
+    return this.#refused(transactions.length) ?? Promise.all(transactions.map((one) => this.#laneOf(one.account).queue.push(one)))
+  }
+
+  /** Why no command is taken now; undefined: they are. What waits in all lanes together is bounded. */
+  #refused(commands: number): Promise<never> | undefined {
     if (this.#isClosed) return Promise.reject(new Error('the store is closed'))
-    const wanted = Map.groupBy(transactions, ({ account }) => this.#laneOf(account))
-    for (const [{ queue }, some] of wanted)
-      if (!queue.hasRoomFor(some.length)) return Promise.reject(new OverloadedError(`${queue.length} commands wait already`))
-    return Promise.all(transactions.map((transaction) => this.push(transaction)))
+    const waiting = this.#lanes.reduce((sum, { queue }) => sum + queue.length, 0)
+    return waiting + commands > MAX_WAITING ? Promise.reject(new OverloadedError(`${waiting} commands wait already`)) : undefined
   }
 
   async close(): Promise<void> {

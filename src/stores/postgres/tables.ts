@@ -19,5 +19,9 @@ export const SHARED_DIRECTORIES = ['key_secrets', 'external_ids', 'opening_keys'
 /** Tables that no commit to the ledger touches. */
 export const OWN_TABLES = ['feed', 'feed_head', 'price_books', 'settings', 'schema_version'] as const
 
+/** What has to change before the ledger can be distributed: a unique key has to have its bucket in it, for only one node looks. */
+export const MADE_DISTRIBUTABLE = `drop index journal_keys;
+  create unique index journal_keys on journal (bucket, key_hash) where key_hash is not null`
+
 /** The name of the setting of a store whose ledger is distributed: since when. */
 export const DISTRIBUTED = 'distributed'

@@ -68,18 +68,21 @@ interface Part {
 
 /** What a batch writes besides its own row, in the order of the tables. Parts that have no rows are left out. */
 function partsOf(batch: DecidedBatch, moved: readonly Moved[]): readonly Part[] {
+  const known = moved.filter(({ expected }) => expected !== null)
+  const opened = moved.filter(({ expected }) => expected === null)
   const rows = derivedRows(batch)
-  const parts = [
-    moveStates(moved.filter(({ expected }) => expected !== null)),
-    openStates(moved.filter(({ expected }) => expected === null)),
+  const openedHolds = rows.holds.filter(({ isOpened }) => isOpened)
+  const changedHolds = rows.holds.filter(({ isOpened }) => !isOpened)
+  return [
+    ...(known.length > 0 ? [moveStates(known)] : []),
+    ...(opened.length > 0 ? [openStates(opened)] : []),
     append(batch),
-    grants(rows.grants),
-    openHolds(rows.holds.filter(({ isOpened }) => isOpened)),
-    changeHolds(rows.holds.filter(({ isOpened }) => !isOpened)),
-    refunds(rows.refunds),
-    hours(rows.hours),
+    ...(rows.grants.length > 0 ? [grants(rows.grants)] : []),
+    ...(openedHolds.length > 0 ? [openHolds(openedHolds)] : []),
+    ...(changedHolds.length > 0 ? [changeHolds(changedHolds)] : []),
+    ...(rows.refunds.length > 0 ? [refunds(rows.refunds)] : []),
+    ...(rows.hours.length > 0 ? [hours(rows.hours)] : []),
   ]
-  return parts.filter(({ accounts }) => accounts.length > 0)
 }
 
 function stateColumns(moved: readonly Moved[]): readonly Values[] {
