@@ -31,6 +31,8 @@ interface Place {
   readonly audit: () => Promise<AuditReport>
   /** Does something to the store that Obol would not. */
   readonly spoil: (sql: string) => Promise<void>
+  /** As `spoil`, to what a move has begun there. */
+  readonly spoilUnfinished: (sql: string) => Promise<void>
   readonly clock: { nowMs: number }
 }
 
@@ -48,6 +50,7 @@ const KINDS: Readonly<Record<'SQLite' | 'PostgreSQL', (t: TestContext) => Promis
       target: async () => openSqliteTarget(file),
       audit: async () => auditFile(file),
       spoil: async (sql) => tamper(file, (db) => db.exec(sql)),
+      spoilUnfinished: async (sql) => tamper(`${file}.moving`, (db) => db.exec(sql)),
       clock,
     }
   },
@@ -67,6 +70,9 @@ const KINDS: Readonly<Record<'SQLite' | 'PostgreSQL', (t: TestContext) => Promis
       audit: () => auditDatabase(url),
       spoil: async (sql) => {
         await onSchema(url, sql)
+      },
+      spoilUnfinished: async (sql) => {
+        await onSchema(unfinished.href, sql)
       },
       clock,
     }
@@ -309,6 +315,42 @@ test('a source that is written while it is copied is not moved', async (t) => {
   await source.close()
 })
 
+/** The table of plain rows that this test brings, for as long as there are none, and what is in it. */
+const THINGS = {
+  SQLite: 'create table things (name text not null, number integer not null, note text, primary key (name, number)) strict',
+  PostgreSQL: `create table things (number bigint not null, note text collate "C", name text collate "C" not null, primary key (name, number))`,
+} as const
+
+for (const { from, to, source, target } of PAIRS)
+  test(`plain rows are moved from ${from} to ${to} as they are`, async (t) => {
+    const [old, moved] = [await source(t), await target(t)]
+    await makeLived(old)
+    await old.spoil(THINGS[from as 'SQLite'])
+    const names = ['b', 'a', 'Łódź \'"\\ 🙂', 'B', '']
+    const rows = names.flatMap((name) =>
+      ['-9223372036854775808', '0', '10', '9', '9223372036854775807'].map((number) => [name, number] as const),
+    )
+    for (const [name, number] of rows)
+      await old.spoil(
+        `insert into things (name, number, note) values ('${name.replaceAll("'", "''")}', ${number}, ${name === 'a' ? 'null' : "'x'"})`,
+      )
+    const [stopped, begun] = [await old.source(), await moved.target()]
+    await moved.spoilUnfinished(THINGS[to as 'SQLite'])
+    await moveStore(stopped, begun, () => {}, ['things'])
+    await stopped.close()
+    await begun.close()
+    const copy = await moved.source()
+    const expected = rows.map(([name, number]) => [name, name === 'a' ? null : 'x', number])
+    const found = [...(await copy.plainRows('things', null, 3))]
+    for (let page = found; page.length > 0; ) {
+      page = [...(await copy.plainRows('things', page.at(-1) ?? null, 3))]
+      found.push(...page)
+    }
+    await copy.close()
+    assert.deepEqual(new Set(found.map((row) => JSON.stringify(row))), new Set(expected.map((row) => JSON.stringify(row))))
+    assert.equal(found.length, expected.length)
+  })
+
 function bindAll(store: StoppedStore): StoppedStore {
   return {
     shown: store.shown,
@@ -317,6 +359,7 @@ function bindAll(store: StoppedStore): StoppedStore {
     accounts: (after, limit) => store.accounts(after, limit),
     settings: () => store.settings(),
     priceBooks: () => store.priceBooks(),
+    plainRows: (table, after, limit) => store.plainRows(table, after, limit),
     audit: () => store.audit(),
     close: () => store.close(),
   }

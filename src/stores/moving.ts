@@ -9,6 +9,7 @@ import type { AccountState } from '../core/account.ts'
 import { encodeState } from '../core/account-codec.ts'
 import { balanceOf } from '../core/balance.ts'
 import type { BatchRow } from './batch.ts'
+import { PLAIN_TABLES } from './statements.ts'
 import type { AccountRow, AuditReport } from './store.ts'
 
 /** A price book as it is kept. */
@@ -38,6 +39,9 @@ export interface KeptAccount {
   readonly uses: readonly KeyUse[]
 }
 
+/** A row of a plain table: its values as texts, by the names of its columns in order. */
+export type PlainRow = readonly (string | null)[]
+
 /** A store that nothing but a move works on. */
 export interface StoppedStore {
   /** Where it is, without secrets. */
@@ -50,6 +54,8 @@ export interface StoppedStore {
   /** What the server keeps for itself; a store's own bookkeeping is left out. */
   settings(): Promise<ReadonlyMap<string, string>>
   priceBooks(): Promise<readonly KeptBook[]>
+  /** Rows of a plain table in the order of its primary key, after one of them. */
+  plainRows(table: string, after: PlainRow | null, limit: number): Promise<readonly PlainRow[]>
   audit(): Promise<AuditReport>
   close(): Promise<void>
 }
@@ -58,6 +64,7 @@ export interface StoppedStore {
 export interface MoveTarget extends StoppedStore {
   saveSettings(settings: ReadonlyMap<string, string>): Promise<void>
   saveBooks(books: readonly KeptBook[]): Promise<void>
+  savePlainRows(table: string, rows: readonly PlainRow[]): Promise<void>
   /** Appends rows that continue what is there, and all that is derived from them. */
   append(rows: readonly BatchRow[]): Promise<void>
   saveUses(uses: readonly KeyUse[]): Promise<void>
@@ -97,12 +104,18 @@ const ACCOUNTS_AT_ONCE = 500
 type Report = (progress: MoveProgress) => void
 
 /** Copies, proves and publishes. Throws MoveFailedError. */
-export async function moveStore(source: StoppedStore, target: MoveTarget, report: Report): Promise<Moved> {
+export async function moveStore(
+  source: StoppedStore,
+  target: MoveTarget,
+  report: Report,
+  plainTables: readonly string[] = PLAIN_TABLES,
+): Promise<Moved> {
   const total = await source.records()
   report({ step: 'verify the source', done: 0, total })
   await assertSound(source, 'Nothing was moved. Run obol verify on it, and see docs/reference/audit.md.')
   await target.saveSettings(await source.settings())
   await target.saveBooks(await source.priceBooks())
+  for (const table of plainTables) for await (const rows of plainRowsOf(source, table)) await target.savePlainRows(table, rows)
   for await (const rows of journalOf(source)) {
     await target.append(rows)
     report({ step: 'copy', done: rows.at(-1)?.position ?? 0, total })
@@ -113,7 +126,7 @@ export async function moveStore(source: StoppedStore, target: MoveTarget, report
   await assertSound(target, 'The source is as it was. Report this, with the first difference.')
   if ((await source.records()) !== total)
     throw new MoveFailedError(`${source.shown} was written while it was copied. Stop its servers, and move it again.`)
-  const moved = await compare(source, target, report)
+  const moved = await compare({ source, target, plainTables }, report)
   await target.publish()
   return moved
 }
@@ -138,16 +151,29 @@ async function* accountsOf(store: StoppedStore): AsyncGenerator<readonly KeptAcc
   }
 }
 
+async function* plainRowsOf(store: StoppedStore, table: string): AsyncGenerator<readonly PlainRow[]> {
+  for (let rows = await store.plainRows(table, null, ROWS_AT_ONCE); rows.length > 0; ) {
+    yield rows
+    rows = await store.plainRows(table, rows.at(-1) ?? null, ROWS_AT_ONCE)
+  }
+}
+
+interface Compared {
+  readonly source: StoppedStore
+  readonly target: StoppedStore
+  readonly plainTables: readonly string[]
+}
+
 /** Compares everything, in the order in which each store has it. */
-async function compare(source: StoppedStore, target: StoppedStore, report: Report): Promise<Moved> {
-  const [from, to] = await Promise.all([portraitOf(source, () => {}), portraitOf(target, report)])
+async function compare({ source, target, plainTables }: Compared, report: Report): Promise<Moved> {
+  const [from, to] = await Promise.all([portraitOf(source, plainTables, () => {}), portraitOf(target, plainTables, report)])
   for (const [what, value] of Object.entries(from)) {
     const other = to[what as keyof Portrait]
     const [known, found] = [asText(value), asText(other)]
     if (known !== found)
       throw new MoveFailedError(`${target.shown} is not equal to ${source.shown}: its ${what} is ${found}, not ${known}.`)
   }
-  const { accounts_digest: _, books_digest: __, settings_digest: ___, ...moved } = from
+  const { accounts_digest: _, books_digest: __, settings_digest: ___, plain_digest: ____, ...moved } = from
   return moved
 }
 
@@ -155,47 +181,66 @@ interface Portrait extends Moved {
   readonly accounts_digest: string
   readonly books_digest: string
   readonly settings_digest: string
+  readonly plain_digest: string
 }
 
 /** All that two stores must have in common. */
-async function portraitOf(store: StoppedStore, report: Report): Promise<Portrait> {
+async function portraitOf(store: StoppedStore, plainTables: readonly string[], report: Report): Promise<Portrait> {
+  const { lastMs, ...journal } = await readJournal(store, report)
+  const books = await store.priceBooks()
+  const settings = [...(await store.settings())].sort()
+  return {
+    ...journal,
+    ...(await readAccounts(store, lastMs)),
+    price_books: books.length,
+    settings: settings.length,
+    books_digest: digestOf(books),
+    settings_digest: digestOf(settings),
+    plain_digest: await readPlain(store, plainTables),
+  }
+}
+
+async function readJournal(
+  store: StoppedStore,
+  report: Report,
+): Promise<Pick<Portrait, 'records' | 'journal_digest'> & { readonly lastMs: number }> {
   const total = await store.records()
-  const journal = createHash('sha256')
+  const digest = createHash('sha256')
   let records = 0
   let lastMs = 0
   for await (const rows of journalOf(store)) {
-    for (const row of rows) {
-      lastMs = Math.max(lastMs, row.atMs)
-      journal.update(
-        JSON.stringify([row.position, row.account, row.seq, row.atMs, row.kind, row.keyHash, row.fingerprint, row.hash, row.body]),
-      )
+    for (const { position, account, seq, atMs, kind, keyHash, fingerprint, hash, body } of rows) {
+      lastMs = Math.max(lastMs, atMs)
+      digest.update(JSON.stringify([position, account, seq, atMs, kind, keyHash, fingerprint, hash, body]))
     }
     records += rows.length
     report({ step: 'compare', done: records, total })
   }
-  const accounts = createHash('sha256')
+  return { records, journal_digest: digest.digest('base64url'), lastMs }
+}
+
+/** Balances are those at the time of the last record. */
+async function readAccounts(store: StoppedStore, lastMs: number): Promise<Pick<Portrait, 'accounts' | 'settled' | 'accounts_digest'>> {
+  const digest = createHash('sha256')
   const settled: Record<string, bigint> = {}
-  let count = 0
+  let accounts = 0
   for await (const some of accountsOf(store))
     for (const { row, state, hash, uses } of some) {
-      count++
+      accounts++
       const balances = state.pools.map((pool) => [pool.creditType, balanceOf(pool, lastMs)] as const)
       for (const [creditType, balance] of balances) settled[creditType] = (settled[creditType] ?? 0n) + balance.settled
-      accounts.update(asText([row, encodeState(state), hash, uses, balances]))
+      digest.update(asText([row, encodeState(state), hash, uses, balances]))
     }
-  const books = await store.priceBooks()
-  const settings = [...(await store.settings())].sort()
-  return {
-    accounts: count,
-    records,
-    price_books: books.length,
-    settings: settings.length,
-    journal_digest: journal.digest('base64url'),
-    settled,
-    accounts_digest: accounts.digest('base64url'),
-    books_digest: digestOf(books),
-    settings_digest: digestOf(settings),
+  return { accounts, settled, accounts_digest: digest.digest('base64url') }
+}
+
+async function readPlain(store: StoppedStore, tables: readonly string[]): Promise<string> {
+  const digest = createHash('sha256')
+  for (const table of tables) {
+    digest.update(`${table}\n`)
+    for await (const rows of plainRowsOf(store, table)) for (const row of rows) digest.update(JSON.stringify(row))
   }
+  return digest.digest('base64url')
 }
 
 function digestOf(value: unknown): string {

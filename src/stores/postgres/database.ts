@@ -14,6 +14,9 @@ const OLDEST_SERVER = 15
 const MIGRATION_LOCK = 0x0b01
 /** Named in the advisory lock that keeps moves to one schema apart. */
 const MOVE_LOCK = 0x0b02
+/** A session is seen on the server for a moment after its process has ended. */
+const ENDING_MS = 2_000
+const ENDING_STEP_MS = 100
 /** Nodes that start together wait for the one that migrates. */
 const MIGRATION_PATIENCE_MS = 60_000
 
@@ -127,17 +130,22 @@ async function assertReach(client: Client, { shown, reach }: Address): Promise<v
     throw new StoreUnavailableError(`The store in ${shown} is distributed with Citus. Set OBOL_POSTGRES_BATCH=bucket.`)
 }
 
-/** Throws StoreUnavailableError while other processes of Obol work on the schema. */
+/** Throws StoreUnavailableError when other processes of Obol work on the schema. One that has just stopped is waited for. */
 export async function refuseOthers(client: Client, { schema, shown }: Address): Promise<void> {
-  const { rows } = await client.query<{ sessions: number }>(
-    `select count(*)::integer as sessions from pg_stat_activity
-     where datname = current_database() and application_name = $1 and pid <> pg_backend_pid()`,
-    [sessionName(schema)],
-  )
-  if ((rows[0]?.sessions ?? 0) > 0)
-    throw new StoreUnavailableError(
-      `The store in ${shown}, schema ${schema}, is in use by other Obol processes (${rows[0]?.sessions} sessions). Stop them first.`,
+  for (let waitedMs = 0; ; waitedMs += ENDING_STEP_MS) {
+    const { rows } = await client.query<{ sessions: number }>(
+      `select count(*)::integer as sessions from pg_stat_activity
+       where datname = current_database() and application_name = $1 and pid <> pg_backend_pid()`,
+      [sessionName(schema)],
     )
+    const sessions = rows[0]?.sessions ?? 0
+    if (sessions === 0) return
+    if (waitedMs >= ENDING_MS)
+      throw new StoreUnavailableError(
+        `The store in ${shown}, schema ${schema}, is in use by other Obol processes (${sessions} sessions). Stop them first.`,
+      )
+    await new Promise((resolve) => setTimeout(resolve, ENDING_STEP_MS))
+  }
 }
 
 async function assertFit(client: Client, { shown }: Address): Promise<void> {

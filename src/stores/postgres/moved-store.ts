@@ -3,7 +3,7 @@
 import type { Client } from 'pg'
 import type { BatchRow } from '../batch.ts'
 import { FollowedBatch } from '../followed-batch.ts'
-import type { KeptAccount, KeptBook, KeyUse, MoveTarget, StoppedStore } from '../moving.ts'
+import type { KeptAccount, KeptBook, KeyUse, MoveTarget, PlainRow, StoppedStore } from '../moving.ts'
 import type { AuditReport } from '../store.ts'
 import { type Entry, readStates } from './accounts.ts'
 import { type Address, DEFAULT_PATIENCE, readAddress } from './address.ts'
@@ -45,6 +45,14 @@ const SAVE_BOOK: Statement = {
   text: `insert into price_books (version, effective_at_ms, published_at_ms, prices, key_hash, fingerprint) values ($1, $2, $3, $4, $5, $6)`,
 }
 
+/** The columns of a table by name, and the place of each in the primary key; 0: it is not in it. */
+const PLAIN_COLUMNS: Statement = {
+  name: 'plain columns',
+  text: `select a.attname::text collate "C" as name, coalesce(array_position(i.indkey::smallint[], a.attnum) + 1, 0) as place
+         from pg_attribute a join pg_index i on i.indrelid = a.attrelid and i.indisprimary
+         where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped order by name`,
+}
+
 /** Reads a schema for a move. */
 class KeptSchema {
   readonly readers: Readers
@@ -81,6 +89,29 @@ class KeptSchema {
 
   priceBooks(): Promise<readonly KeptBook[]> {
     return this.readers.run<KeptBook & { [name: string]: unknown }>(BOOKS, [])
+  }
+
+  async plainRows(table: string, after: PlainRow | null, limit: number): Promise<readonly PlainRow[]> {
+    const { columns, keys } = await this.#columnsOf(table)
+    const key = keys.join(', ')
+    const from = after === null ? '' : `where (${key}) > (${keys.map((_, index) => `$${index + 2}`).join(', ')})`
+    const text = `select array[${columns.map((name) => `${name}::text`).join(', ')}] as "values" from ${table} ${from} order by ${key} limit $1`
+    const values = after === null ? [] : keys.map((name) => after[columns.indexOf(name)] ?? null)
+    const rows = await this.readers.run<{ values: PlainRow }>({ name: '', text }, [limit, ...values])
+    return rows.map((row) => row.values)
+  }
+
+  async savePlainRows(table: string, rows: readonly PlainRow[]): Promise<void> {
+    const { columns } = await this.#columnsOf(table)
+    const places = columns.map((_, index) => `$${index + 1}`).join(', ')
+    const text = `insert into ${table} (${columns.join(', ')}) values (${places})`
+    for (const row of rows) await this.readers.run({ name: `copy ${table}`, text }, row)
+  }
+
+  async #columnsOf(table: string): Promise<{ readonly columns: readonly string[]; readonly keys: readonly string[] }> {
+    const found = await this.readers.run<{ name: string; place: number }>(PLAIN_COLUMNS, [table])
+    const keys = found.filter(({ place }) => place > 0).sort((a, b) => a.place - b.place)
+    return { columns: found.map(({ name }) => name), keys: keys.map(({ name }) => name) }
   }
 }
 
@@ -126,6 +157,10 @@ class PostgresSource implements StoppedStore {
 
   priceBooks(): Promise<readonly KeptBook[]> {
     return this.#kept.priceBooks()
+  }
+
+  plainRows(table: string, after: PlainRow | null, limit: number): Promise<readonly PlainRow[]> {
+    return this.#kept.plainRows(table, after, limit)
   }
 
   audit(): Promise<AuditReport> {
@@ -192,6 +227,10 @@ class PostgresTarget implements MoveTarget {
     return this.#kept.priceBooks()
   }
 
+  plainRows(table: string, after: PlainRow | null, limit: number): Promise<readonly PlainRow[]> {
+    return this.#kept.plainRows(table, after, limit)
+  }
+
   async saveSettings(settings: ReadonlyMap<string, string>): Promise<void> {
     for (const setting of settings) await this.#kept.readers.run(SAVE_SETTING, setting)
   }
@@ -199,6 +238,10 @@ class PostgresTarget implements MoveTarget {
   async saveBooks(books: readonly KeptBook[]): Promise<void> {
     for (const { version, effectiveAtMs, publishedAtMs, prices, keyHash, fingerprint } of books)
       await this.#kept.readers.run(SAVE_BOOK, [version, effectiveAtMs, publishedAtMs, prices, keyHash, fingerprint])
+  }
+
+  savePlainRows(table: string, rows: readonly PlainRow[]): Promise<void> {
+    return this.#kept.savePlainRows(table, rows)
   }
 
   async append(rows: readonly BatchRow[]): Promise<void> {

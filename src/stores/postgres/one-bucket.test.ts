@@ -17,6 +17,7 @@ import * as make from '../../../test/running/store-commands.ts'
 import { send, sendTogether, transaction } from '../../../test/running/store-commands.ts'
 import { FOREVER_MS } from '../../core/calendar.ts'
 import { keyHash } from '../chain.ts'
+import { PLAIN_TABLES } from '../statements.ts'
 import type { Store } from '../store.ts'
 import { DEFAULT_PATIENCE, type Reach, readAddress } from './address.ts'
 import { auditDatabase } from './audit.ts'
@@ -234,7 +235,7 @@ test('every table is of the ledger, or a directory', async () => {
     new URL(url).searchParams.get('schema'),
   ])
   await dropSchema(url)
-  assert.deepEqual(rows.map(({ name }) => name).sort(), [...LEDGER_TABLES, ...SHARED_DIRECTORIES, ...OWN_TABLES].sort())
+  assert.deepEqual(rows.map(({ name }) => name).sort(), [...LEDGER_TABLES, ...SHARED_DIRECTORIES, ...OWN_TABLES, ...PLAIN_TABLES].sort())
 })
 
 test('no statement on a ledger table reaches over two buckets, and every statement that there is was looked at', async () => {

@@ -4,7 +4,7 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from '
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import type { BatchRow } from '../batch.ts'
-import type { KeptAccount, KeptBook, KeyUse, MoveTarget, StoppedStore } from '../moving.ts'
+import type { KeptAccount, KeptBook, KeyUse, MoveTarget, PlainRow, StoppedStore } from '../moving.ts'
 import type { AuditReport } from '../store.ts'
 import { StoreUnavailableError } from '../unavailable.ts'
 import { AccountReader } from './accounts.ts'
@@ -51,6 +51,32 @@ class KeptFile {
       'select account, seq, last_used_at_ms as "atMs" from api_keys where account = ? and last_used_at_ms is not null order by seq',
     )
     return { row, state: entry.state, hash: entry.hash, uses: uses.all(number) as unknown as KeyUse[] }
+  }
+
+  plainRows(table: string, after: PlainRow | null, limit: number): readonly PlainRow[] {
+    const { columns, keys } = this.#columnsOf(table)
+    const key = keys.join(', ')
+    const from = after === null ? '' : `where (${key}) > (${keys.map(() => '?').join(', ')})`
+    const read = this.#db.prepare(
+      `select ${columns.map((name) => `cast(${name} as text)`).join(', ')} from ${table} ${from} order by ${key} limit ?`,
+    )
+    read.setReturnArrays(true)
+    const values = after === null ? [] : keys.map((name) => after[columns.indexOf(name)] ?? null)
+    return read.all(...values, limit) as unknown as PlainRow[]
+  }
+
+  savePlainRows(table: string, rows: readonly PlainRow[]): void {
+    const { columns } = this.#columnsOf(table)
+    const insert = this.#db.prepare(`insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`)
+    inTransaction(this.#db, () => {
+      for (const row of rows) insert.run(...row)
+    })
+  }
+
+  #columnsOf(table: string): { readonly columns: readonly string[]; readonly keys: readonly string[] } {
+    const columns = this.#db.prepare('select name, pk from pragma_table_info(?) order by name').all(table) as { name: string; pk: number }[]
+    const keys = columns.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk)
+    return { columns: columns.map(({ name }) => name), keys: keys.map(({ name }) => name) }
   }
 
   settings(): ReadonlyMap<string, string> {
@@ -112,6 +138,10 @@ class SqliteSource implements StoppedStore {
 
   async priceBooks(): Promise<readonly KeptBook[]> {
     return this.#kept.priceBooks()
+  }
+
+  async plainRows(table: string, after: PlainRow | null, limit: number): Promise<readonly PlainRow[]> {
+    return this.#kept.plainRows(table, after, limit)
   }
 
   audit(): Promise<AuditReport> {
@@ -194,6 +224,10 @@ class SqliteTarget implements MoveTarget {
     return this.#kept.priceBooks()
   }
 
+  async plainRows(table: string, after: PlainRow | null, limit: number): Promise<readonly PlainRow[]> {
+    return this.#kept.plainRows(table, after, limit)
+  }
+
   async saveSettings(settings: ReadonlyMap<string, string>): Promise<void> {
     const insert = this.#owned.db.prepare('insert into settings (name, value) values (?, ?)')
     for (const [name, value] of settings) insert.run(name, value)
@@ -205,6 +239,10 @@ class SqliteTarget implements MoveTarget {
     )
     for (const { version, effectiveAtMs, publishedAtMs, prices, keyHash, fingerprint } of books)
       insert.run(version, effectiveAtMs, publishedAtMs, prices, keyHash, fingerprint)
+  }
+
+  async savePlainRows(table: string, rows: readonly PlainRow[]): Promise<void> {
+    this.#kept.savePlainRows(table, rows)
   }
 
   async append(rows: readonly BatchRow[]): Promise<void> {
