@@ -147,7 +147,7 @@ function externalIds(kind: ContractKind): void {
       [transaction(BOB, make.createAccount()), 'done'],
       [transaction(ADA, make.updateAccount({ externalId: 'x' })), 'done'],
       [transaction(BOB, make.updateAccount({ externalId: 'x' })), 'external_id_taken'],
-      [transaction(3, make.createAccount({ externalId: 'x' })), 'external_id_taken'],
+      [transaction(513, make.createAccount({ externalId: 'x' })), 'external_id_taken'],
     ],
   }
   for (const [name, sent] of Object.entries(CASES))
