@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { caller, makeKey, openAccount, publishTestPrices, type TestObol } from '../../test/running/obol.ts'
+import { type Person, refresh, signIn, signUp, tokensOf } from '../../test/running/people.ts'
 import { dropSchema, newSchema, onSchema, testServer } from '../../test/running/postgres.ts'
 import { type Ended, makeFolder, runObol, type ServerProcess, startMove, startServer } from '../../test/running/process.ts'
 import { charge, createAccount, grant, sendTogether, transaction } from '../../test/running/store-commands.ts'
@@ -43,6 +44,7 @@ interface Life {
   readonly accounts: readonly string[]
   readonly secret: string
   readonly quote: string
+  readonly person: Person
 }
 
 async function liveOn(obol: Calls): Promise<Life> {
@@ -59,7 +61,8 @@ async function liveOn(obol: Calls): Promise<Life> {
   await call('POST', `/v1/charges/${charge.id}/refund`, { amount: '1' })
   const quoted = await call('POST', '/v1/estimates', { account, items: [{ operation: 'unit', quantity: '2' }] })
   assert.equal(quoted.status, 200)
-  return { accounts, secret, quote: quoted.body.quote_id }
+  const person = await signUp(obol, 'ada@example.com', { account, role: 'owner' })
+  return { accounts, secret, quote: quoted.body.quote_id, person }
 }
 
 /** What a server answers about a life. */
@@ -111,6 +114,9 @@ test('a server on the new store answers as the old one did, replays what was don
   assert.equal(other.body.code, 'idempotency_key_reused')
   const quoted = await call('POST', '/v1/charges', { account: life.accounts[0], operation: 'unit', quantity: '2', quote_id: life.quote })
   assert.deepEqual([quoted.status, quoted.body.credits], [201, '2'])
+  assert.equal((await call('GET', '/v1/me', undefined, { key: life.person.access })).status, 200, 'who has signed in stays so')
+  tokensOf(await refresh({ call }, life.person.refresh))
+  tokensOf(await signIn({ call }, life.person.email))
   assert.equal((await moved.stop()).code, 0)
   const back = await migrate('--from', url, '--to', `sqlite:${file}.back`, '--json')
   assert.deepEqual([back.code, JSON.parse(back.stdout).accounts], [0, 2])

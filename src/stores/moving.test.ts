@@ -315,7 +315,7 @@ test('a source that is written while it is copied is not moved', async (t) => {
   await source.close()
 })
 
-/** The table of plain rows that this test brings, for as long as there are none, and what is in it. */
+/** A table of plain rows of this test’s own: with all that a value may be. */
 const THINGS = {
   SQLite: 'create table things (name text not null, number integer not null, note text, primary key (name, number)) strict',
   PostgreSQL: `create table things (number bigint not null, note text collate "C", name text collate "C" not null, primary key (name, number))`,
