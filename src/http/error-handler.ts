@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import type { Refusal } from '../core/refusals.ts'
-import { OverloadedError } from '../stores/store.ts'
+import { OutOfServiceError, OverloadedError } from '../stores/store.ts'
 import { PROBLEMS, type ProblemCode, ProblemError, type ProblemPlace, pointerTo, problemType } from './problems.ts'
 
 /** What problems need to know of the server. */
@@ -56,6 +56,10 @@ function problemOf(error: FastifyError | Error, request: FastifyRequest): Proble
   if (error instanceof ProblemError) return error
   if (error instanceof OverloadedError)
     return new ProblemError('overloaded', 'More work waits than the server lets wait. Nothing was done.', { retry_after: 1 })
+  if (error instanceof OutOfServiceError) {
+    request.log.error({ err: error }, 'the store is out of service')
+    return new ProblemError('not_ready', `${error.message} Send the request again, with the same Idempotency-Key.`, { retry_after: 1 })
+  }
   const { validation, validationContext, statusCode, code } = error as FastifyError
   if (validation) return invalidRequest(validation, validationContext ?? 'body')
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' || statusCode === 413)

@@ -1,7 +1,7 @@
 /** `/livez`, `/readyz`: for whoever runs the process. */
 
 import type { FastifyInstance } from 'fastify'
-import type { Store } from '../stores/store.ts'
+import { OutOfServiceError, type Store } from '../stores/store.ts'
 import { ProblemError } from './problems.ts'
 
 /** Longest that the store may take to answer before the server counts as not ready. */
@@ -33,7 +33,8 @@ export function refuseWhileStopping(app: FastifyInstance): void {
 }
 
 function notReady(cause: unknown): ProblemError {
-  return new ProblemError('not_ready', 'The store does not answer.', { retry_after: 1 }, { cause })
+  const detail = cause instanceof OutOfServiceError ? cause.message : 'The store does not answer.'
+  return new ProblemError('not_ready', detail, { retry_after: 1 }, { cause })
 }
 
 async function withinTime(ping: Promise<void>): Promise<void> {

@@ -236,7 +236,7 @@ const HTTP_PROBLEMS = {
   not_ready: {
     status: 503,
     title: 'Not ready',
-    meaning: 'The server is starting or stopping, or its store does not answer.',
+    meaning: 'The server is starting or stopping, or its store does not answer, cannot be written, or is out of room.',
     fix: TRY_LATER,
   },
 } as const satisfies Record<string, Problem>

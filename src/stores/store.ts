@@ -203,13 +203,21 @@ export class OverloadedError extends Error {
   override readonly name = 'OverloadedError'
 }
 
+/**
+ * Thrown when the store can do nothing for now: its server is away, or its disk is full. Nothing was done; the caller may try again.
+ * Its message is fit for strangers; the cause says more.
+ */
+export class OutOfServiceError extends Error {
+  override readonly name = 'OutOfServiceError'
+}
+
 /** Where accounts live, and beside them the plain rows of what is not the ledger. */
 export interface Store extends PlainData {
   /**
    * Runs a command: checks its idempotency keys, decides it on the account's state at the store's time, and answers once all
    * that was decided is durable. Commands that wait together are committed together, each as if it were alone.
    * Refuses account_not_found, external_id_taken, idempotency_key_reused, and whatever the core refuses. Rejects with
-   * OverloadedError before anything is done, or with a fault.
+   * OverloadedError or OutOfServiceError when nothing was done, or with a fault.
    */
   transact(transaction: Transaction): Promise<Applied | Refusal>
   /**

@@ -32,12 +32,26 @@ export function testServer(): Promise<TestServer> {
   return starting
 }
 
-/** The URL of a new schema on the server; nothing is in it yet. */
-export async function newSchema(): Promise<string> {
-  const { url } = await testServer()
-  const named = new URL(url)
+/** The URL of a new schema, on the server's own database unless another is named; nothing is in it yet. */
+export async function newSchema(on?: string): Promise<string> {
+  const named = new URL(on ?? (await testServer()).url)
   named.searchParams.set('schema', `test_${randomBytes(8).toString('hex')}`)
   return named.href
+}
+
+/** The URL of a new database whose settings a test may change, and how it is taken away. */
+export async function newDatabase(): Promise<{ readonly url: string; readonly drop: () => Promise<void> }> {
+  const { url } = await testServer()
+  const name = `test_${randomBytes(8).toString('hex')}`
+  await onSchema(url, `create database ${name}`)
+  const named = new URL(url)
+  named.pathname = `/${name}`
+  return {
+    url: named.href,
+    drop: async () => {
+      await onSchema(url, `drop database ${name} with (force)`)
+    },
+  }
 }
 
 /** Runs SQL on the schema of a URL, as a hand or a fault might. */
@@ -45,7 +59,7 @@ export async function onSchema<Row extends object>(url: string, sql: string, val
   const named = new URL(url)
   const schema = named.searchParams.get('schema') ?? ''
   named.searchParams.delete('schema')
-  const client = new pg.Client({ connectionString: named.href, options: `-c search_path=${schema}` })
+  const client = new pg.Client({ connectionString: named.href, options: `-c search_path=${schema} -c default_transaction_read_only=off` })
   await client.connect()
   try {
     const result = await client.query<Row>({ text: sql, values: [...values] })

@@ -1,4 +1,4 @@
-/** A TCP proxy that does to connections what networks do: cuts them, before or after what they carry has arrived. */
+/** A TCP proxy that does to connections what networks do: cuts them, delays them, ends one of their directions, or goes silent. */
 
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
@@ -9,16 +9,27 @@ export type Mishap =
   | 'cut before'
   /** It arrives, and the answer is lost. */
   | 'cut after'
+  /** It arrives late, and all that is sent after it behind it. */
+  | 'delay'
+  /** It arrives, and the server hears that the client will send no more; its answer still gets through. */
+  | 'client ends'
+  /** It arrives, and the client hears that the server will send no more, before any answer; what it sends all the same gets through. */
+  | 'server ends'
   /** It arrives, and nothing comes back, though the connection stays. */
   | 'silence'
 
 /** How long the server's side of a connection outlives the client's. */
 const LINGER_MS = 300
+/** How late delayed data is. */
+const DELAY_MS = 250
 
 interface Pair {
   readonly client: Socket
   readonly upstream: Socket
+  /** Nothing that the server says gets through. */
   isSilent: boolean
+  /** Data that waits behind what is delayed; null: nothing is. */
+  delayed: Buffer[] | null
 }
 
 /** Passes everything on until it is told otherwise. */
@@ -28,6 +39,8 @@ export class TcpProxy {
   readonly #target: URL
   /** Asked for each piece of data that a client sends; null: it is passed on. */
   mishap: (data: Buffer) => Mishap | null = () => null
+  /** What a client hears instead of what the server says. */
+  answer: (data: Buffer) => Buffer = (data) => data
   /** Whether new connections are refused. */
   isDown = false
   cuts = 0
@@ -40,7 +53,7 @@ export class TcpProxy {
 
   /** Starts a proxy in front of the server of a URL. */
   static async start(url: string): Promise<TcpProxy> {
-    const server = createServer()
+    const server = createServer({ allowHalfOpen: true })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     return new TcpProxy(server, new URL(url))
@@ -60,36 +73,59 @@ export class TcpProxy {
       client.destroy()
       return
     }
-    const upstream = connect(Number(this.#target.port), this.#target.hostname)
-    const pair: Pair = { client, upstream, isSilent: false }
+    const upstream = connect({ port: Number(this.#target.port), host: this.#target.hostname, allowHalfOpen: true })
+    const pair: Pair = { client, upstream, isSilent: false, delayed: null }
     this.#pairs.add(pair)
     const end = (): void => {
       this.#pairs.delete(pair)
       client.destroy()
       upstream.destroy()
     }
-    for (const socket of [client, upstream]) socket.on('error', end).on('close', end)
     client.on('data', (data: Buffer) => this.#forward(pair, data, end))
-    upstream.on('data', (data) => {
-      if (!pair.isSilent) client.write(data)
+    client.on('error', end).on('close', end)
+    client.on('end', () => upstream.end())
+    upstream.on('data', (data: Buffer) => {
+      if (!pair.isSilent) client.write(this.answer(data))
     })
+    // What the server said last still has to reach the client; that it has gone is told with it, or not at all.
+    const goodbye = (): void => {
+      if (!pair.isSilent) client.end()
+    }
+    upstream.on('error', end).on('close', goodbye).on('end', goodbye)
   }
 
   #forward(pair: Pair, data: Buffer, end: () => void): void {
-    const mishap = pair.isSilent ? null : this.mishap(data)
-    if (mishap !== null) this.cuts++
-    if (mishap === 'cut before') {
-      end()
+    if (pair.delayed) {
+      pair.delayed.push(data)
       return
     }
-    pair.upstream.write(data)
-    if (mishap === null) return
-    pair.isSilent = true
-    if (mishap === 'silence') return
+    const mishap = pair.isSilent ? null : this.mishap(data)
+    if (mishap !== null) this.cuts++
+    if (mishap === 'cut before') end()
+    else if (mishap === 'delay') this.#delay(pair, data)
+    else {
+      pair.upstream.write(data)
+      this.#afterwards(pair, mishap)
+    }
+  }
+
+  #afterwards(pair: Pair, mishap: Mishap | null): void {
+    if (mishap === 'client ends') pair.upstream.end()
+    if (mishap === 'silence' || mishap === 'cut after' || mishap === 'server ends') pair.isSilent = true
+    if (mishap === 'server ends') pair.client.end()
+    if (mishap !== 'cut after') return
     // What the server does with what arrived is its own affair: the client is gone before it can hear of it.
     pair.client.removeAllListeners('close').destroy()
     this.#pairs.delete(pair)
     setTimeout(() => pair.upstream.destroy(), LINGER_MS).unref()
+  }
+
+  #delay(pair: Pair, data: Buffer): void {
+    pair.delayed = [data]
+    setTimeout(() => {
+      for (const one of pair.delayed ?? []) pair.upstream.write(one)
+      pair.delayed = null
+    }, DELAY_MS)
   }
 
   /** Cuts every connection there is. */

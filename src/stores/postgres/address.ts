@@ -62,7 +62,7 @@ export function readAddress(text: string, reach: Reach = 'any'): Address {
 /** 64-bit integers are numbers that JavaScript holds exactly: amounts, which may be larger, are read as text. */
 function readInteger(text: string): number {
   const value = Number(text)
-  if (!Number.isSafeInteger(value)) throw new Error(`${text} is beyond what a number holds exactly`)
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond what a number holds exactly`)
   return value
 }
 
@@ -87,6 +87,8 @@ const PLANS: Readonly<Record<Reach, string>> = { any: 'force_generic_plan', buck
 export function sessionConfig({ url, schema, reach }: Address, patience: Patience): ClientConfig {
   const settings = {
     search_path: schema,
+    // What the database or the role sets must not change what a statement sees: each reads what was committed before it began.
+    default_transaction_isolation: 'read\\ committed',
     statement_timeout: patience.statementMs,
     lock_timeout: patience.lockMs,
     // A process that is gone keeps its locks no longer than another one waits for them.

@@ -2,15 +2,11 @@
 
 import { randomUUID } from 'node:crypto'
 import type { DecidedBatch } from '../batch.ts'
-import { verdictOn } from './faults.ts'
+import { OutOfServiceError } from '../store.ts'
+import { ConnectionLostError, verdictOn } from './faults.ts'
 import { profileWrites } from './profiles.ts'
-import { BEGIN, COMMIT, OutcomeUnknownError, ServerLostError, type Session } from './session.ts'
+import { BEGIN, COMMIT, OutcomeUnknownError, pauseAfter, ROLLBACK, type Session } from './session.ts'
 import { bucketOfBatch, type CommitName, GIVE_UP, writesOf } from './write.ts'
-
-/** Thrown when a commit has not happened and cannot happen any more, because the connection was lost on the way. */
-export class GivenUpError extends Error {
-  override readonly name = 'GivenUpError'
-}
 
 /** How a batch is committed. */
 export interface CommitOptions {
@@ -21,8 +17,8 @@ export interface CommitOptions {
 }
 
 /**
- * Commits a batch, which must have records: everything it needs is sent in one turn. Throws the server's fault when nothing was
- * done, GivenUpError when nothing was done and the session was lost, or OutcomeUnknownError.
+ * Commits a batch, which must have records: everything it needs is sent in one turn. Throws the server's fault or ConnectionLostError
+ * when nothing was done, or OutcomeUnknownError.
  */
 export async function commitBatch(session: Session, batch: DecidedBatch, { tick, isBegun }: CommitOptions): Promise<void> {
   const name = { bucket: bucketOfBatch(batch), id: randomUUID(), tick }
@@ -39,27 +35,40 @@ export async function commitBatch(session: Session, batch: DecidedBatch, { tick,
   if (failed?.status !== 'rejected') return
   // A commit that fails by itself may have happened all the same: on Citus it is another node's.
   const isCertain = isAlone || failedAt < writes.length - 1
-  if (isCertain && verdictOn(failed.reason) !== 'lost') throw failed.reason
+  if (isCertain && (await isOpen(session, failed.reason))) throw failed.reason
   session.drop()
   if (await hasHappened(session, name)) return
-  throw new GivenUpError('the connection was lost before the commit', { cause: failed.reason })
+  throw new ConnectionLostError('the connection to PostgreSQL was lost before the commit', { cause: failed.reason })
+}
+
+/** Whether a fault is one that the session has outlived. A server that goes down over a full disk says so, and may have committed first. */
+async function isOpen(session: Session, fault: unknown): Promise<boolean> {
+  const verdict = verdictOn(fault)
+  if (verdict !== 'unable') return verdict !== 'lost'
+  try {
+    await session.run(ROLLBACK, [])
+    return true
+  } catch (next) {
+    return verdictOn(next) !== 'lost'
+  }
 }
 
 /** Whether a commit took effect. If it had not, it is given up: what may still be on its way to the server comes to nothing. */
 async function hasHappened(session: Session, { bucket, id, tick }: CommitName): Promise<boolean> {
   const endMs = performance.now() + session.patience.reconnectMs
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     try {
       await session.open()
       const [batch] = await session.run<{ hasHappened: boolean }>(GIVE_UP, [bucket, id, tick])
       return batch?.hasHappened === true
     } catch (fault) {
       session.drop()
-      if (fault instanceof ServerLostError || verdictOn(fault) === 'refused' || performance.now() > endMs)
+      if (fault instanceof OutOfServiceError || verdictOn(fault) === 'refused' || performance.now() > endMs)
         throw new OutcomeUnknownError(
           'The connection to PostgreSQL was lost during a commit, and it cannot be asked what became of it. Send the request again under the same Idempotency-Key.',
           { cause: fault },
         )
+      await pauseAfter(attempt)
     }
   }
 }

@@ -12,7 +12,8 @@ import { decodeRecord } from '../../core/record-codec.ts'
 import type { FeedItem } from '../store.ts'
 import { ofEveryBucket, onRows, runOnRows } from './buckets.ts'
 import { type Address, readRows, type StoredRow } from './journal.ts'
-import { BEGIN_SNAPSHOT, type Readers, type Runner, type Statement } from './session.ts'
+import type { Readers } from './readers.ts'
+import type { Runner, Statement } from './session.ts'
 import { sweep } from './sweeps.ts'
 
 /** Batches that are numbered in one transaction. */
@@ -124,10 +125,10 @@ export class Feed {
   #latestWaiting(): Promise<readonly Latest[]> {
     const { run } = this.#readers
     if (run.reach === 'any') return run<Latest & { [name: string]: unknown }>(LATEST_WAITING, [])
-    return this.#readers.inTransaction(async (inOne) => {
+    return this.#readers.snapshot(async (inOne) => {
       const found = await ofEveryBucket((bucket) => inOne<Latest & { [name: string]: unknown }>(LATEST_WAITING_OF_BUCKET, [bucket]))
       return found.flat()
-    }, BEGIN_SNAPSHOT)
+    })
   }
 
   /** Gives positions to all batches that are committed. */
@@ -141,7 +142,7 @@ export class Feed {
   async #numberAll(): Promise<void> {
     for (;;) {
       if ((await this.#waiting(this.#readers.run, 1)).length === 0) return
-      const numbered = await this.#readers.inTransaction((run) => this.#numberSome(run))
+      const numbered = await this.#readers.transaction((run) => this.#numberSome(run), { isRepeatable: true })
       const columns = [numbered.map(({ id }) => id)]
       await runOnRows(this.#readers.run, NOTE_NUMBERED, { buckets: numbered.map(({ bucket }) => bucket), columns })
     }
@@ -150,16 +151,14 @@ export class Feed {
   /** The first batches that wait, as of one moment: of two that follow from each other, never the second without the first. */
   #waiting(run: Runner, limit: number): Promise<readonly WaitingBatch[]> {
     if (run.reach === 'any') return run<WaitingBatch & { [name: string]: unknown }>(WAITING, [limit])
-    return this.#readers.inTransaction(
-      (inOne) =>
-        sweep<WaitingBatch>({
-          read: (bucket, last, count) =>
-            inOne<WaitingBatch & { [name: string]: unknown }>(WAITING_OF_BUCKET, [count, last?.tick ?? -1, last?.id ?? FIRST_ID, bucket]),
-          compare: (a, b) => a.tick - b.tick || (a.id < b.id ? -1 : Number(a.id > b.id)),
-          limit,
-          atOnce: Math.min(limit, OF_BUCKET_AT_ONCE),
-        }),
-      BEGIN_SNAPSHOT,
+    return this.#readers.snapshot((inOne) =>
+      sweep<WaitingBatch>({
+        read: (bucket, last, count) =>
+          inOne<WaitingBatch & { [name: string]: unknown }>(WAITING_OF_BUCKET, [count, last?.tick ?? -1, last?.id ?? FIRST_ID, bucket]),
+        compare: (a, b) => a.tick - b.tick || (a.id < b.id ? -1 : Number(a.id > b.id)),
+        limit,
+        atOnce: Math.min(limit, OF_BUCKET_AT_ONCE),
+      }),
     )
   }
 

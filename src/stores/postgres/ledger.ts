@@ -5,21 +5,19 @@
  */
 
 import { isRefusal } from '../../core/refusals.ts'
-import { Batch, type Lookup, type Outcome } from '../batch.ts'
-import type { Transaction } from '../store.ts'
+import { Batch, type Fault, type Lookup, type Outcome } from '../batch.ts'
+import { OutOfServiceError, type Transaction } from '../store.ts'
 import { type Entry, ownersOf, readStates } from './accounts.ts'
-import { commitBatch, GivenUpError } from './commit.ts'
+import { commitBatch } from './commit.ts'
 import { readFacts } from './facts.ts'
-import { type Verdict, verdictOn } from './faults.ts'
+import { outOfService, type Verdict, verdictOn } from './faults.ts'
 import { readKeyed, type WantedKey } from './journal.ts'
-import { BEGIN, OutcomeUnknownError, ROLLBACK, ServerLostError, type Session } from './session.ts'
+import { BEGIN, OutcomeUnknownError, pauseAfter, ROLLBACK, type Session } from './session.ts'
 import type { StateCache } from './state-cache.ts'
 import type { Ticks } from './ticks.ts'
 
 /** Times that a batch is tried under lock before each of its commands is tried alone; a command alone is tried as often. */
 const MAX_ATTEMPTS = 4
-/** Longest random wait before another attempt. */
-const MAX_PAUSE_MS = 20
 /** Batches that go without the fast path after it met a stale state or a known key, doubled each time. */
 const MIN_DISTRUST = 8
 const MAX_DISTRUST = 1_024
@@ -39,8 +37,11 @@ const STEPS: Readonly<
   Record<Verdict, (now: { readonly attempt: number; readonly isLate: boolean }) => 'once more' | 'each alone' | 'give up'>
 > = {
   lost: ({ isLate }) => (isLate ? 'give up' : 'once more'),
+  elsewhere: ({ isLate }) => (isLate ? 'give up' : 'once more'),
   again: ({ attempt }) => (attempt < MAX_ATTEMPTS ? 'once more' : 'each alone'),
   overtaken: ({ attempt }) => (attempt < MAX_ATTEMPTS ? 'once more' : 'each alone'),
+  // Refusals and known keys need no room, and whoever writes hears of it.
+  unable: () => 'each alone',
   refused: () => 'each alone',
 }
 
@@ -95,7 +96,7 @@ export class Lane {
         this.#skipped = this.#distrust
         this.#distrust = Math.min(MAX_DISTRUST, 2 * this.#distrust)
       }
-      if (verdict === 'lost') this.#parts.session.drop()
+      if (isOver(verdict)) this.#parts.session.drop()
       return everything
     }
   }
@@ -199,8 +200,8 @@ export class Lane {
   async #runEach(transactions: readonly Transaction[], settle: Settle): Promise<void> {
     const locked = new Map<number, Outcome>()
     for (const [index, transaction] of transactions.entries()) {
-      const outcome = locked.get(transaction.account) ?? (await this.#tryLocked([transaction]))?.[0] ?? { fault: this.#lastFault }
-      if ('fault' in outcome && verdictOn(outcome.fault) === 'again') locked.set(transaction.account, outcome)
+      const outcome = locked.get(transaction.account) ?? (await this.#tryLocked([transaction]))?.[0] ?? { fault: told(this.#lastFault) }
+      if ('fault' in outcome && isLockedOut(outcome)) locked.set(transaction.account, outcome)
       settle(index, outcome)
     }
   }
@@ -215,9 +216,9 @@ export class Lane {
         return await this.#lockedOnce(transactions)
       } catch (fault) {
         const step = await this.#stepAfter(fault, transactions, { attempt, isLate: performance.now() > endMs })
-        if (step === 'give up') return transactions.map(() => ({ fault }))
+        if (step === 'give up') return transactions.map(() => ({ fault: told(fault) }))
         if (step === 'each alone') return null
-        await pause()
+        await pauseAfter(attempt)
       }
     }
   }
@@ -230,8 +231,8 @@ export class Lane {
   ): Promise<ReturnType<(typeof STEPS)[Verdict]>> {
     this.#lastFault = fault
     for (const { account } of transactions) this.#parts.cache.drop(account)
-    const verdict = fault instanceof GivenUpError ? 'lost' : verdictOn(fault)
-    await this.#endTransaction(verdict === 'lost')
+    const verdict = verdictOn(fault)
+    await this.#endTransaction(isOver(verdict))
     return isHopeless(fault) ? 'give up' : STEPS[verdict](now)
   }
 
@@ -293,7 +294,23 @@ function decided(batch: Batch<Entry>, transaction: Transaction): Outcome | null 
 
 /** Whether waiting was in vain, for all commands alike. */
 function isHopeless(fault: unknown): boolean {
-  return fault instanceof OutcomeUnknownError || fault instanceof ServerLostError
+  return fault instanceof OutcomeUnknownError || fault instanceof OutOfServiceError
+}
+
+/** Whether nothing more can be done on the session. */
+function isOver(verdict: Verdict): boolean {
+  return verdict === 'lost' || verdict === 'elsewhere'
+}
+
+/** What a caller hears whose command came to nothing: a fault of its own, or that the server can do nothing now. */
+function told(fault: unknown): unknown {
+  const verdict = verdictOn(fault)
+  return verdict === 'refused' || verdict === 'overtaken' ? fault : outOfService(fault)
+}
+
+/** Whether a command came to nothing because somebody else keeps its account locked. */
+function isLockedOut({ fault }: Fault): boolean {
+  return fault instanceof OutOfServiceError && verdictOn(fault.cause) === 'again'
 }
 
 /** The keys of a command. One that opens an account is not the account's own: it may have opened another one. */
@@ -307,8 +324,4 @@ function externalIdOf({ command }: Transaction): readonly string[] {
   if (command.kind === 'create_account') return command.externalId === null ? [] : [command.externalId]
   const changed = command.kind === 'update_account' ? (command.changes.externalId ?? null) : null
   return changed === null ? [] : [changed]
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.random() * MAX_PAUSE_MS))
 }

@@ -3,7 +3,8 @@
 import type { AccountRow } from '../store.ts'
 import { ACCOUNT_COLUMNS, decodeAccount, type RawAccount } from './accounts.ts'
 import { bucketOf } from './buckets.ts'
-import { BEGIN_SNAPSHOT, type Readers, type Runner, type Statement } from './session.ts'
+import type { Readers } from './readers.ts'
+import type { Runner, Statement } from './session.ts'
 import { sweep } from './sweeps.ts'
 
 /** When an account was opened, which orders accounts. */
@@ -74,15 +75,13 @@ async function readFrom(readers: Readers, from: Opening, { limit, direction }: L
   const values = ({ tick, place, number }: Opening, count: number): readonly number[] => [tick, place, number, count]
   if (readers.run.reach === 'any') return readers.run<OpenedAccount>(LISTS.any[direction], values(from, limit))
   const sign = direction === 'older' ? -1 : 1
-  return readers.inTransaction(
-    (run) =>
-      sweep<OpenedAccount>({
-        read: (bucket, last, count) => run(LISTS.bucket[direction], [...values(last ?? from, count), bucket]),
-        compare: (a, b) => sign * (a.tick - b.tick || a.place - b.place || a.number - b.number),
-        limit,
-        atOnce: ACCOUNTS_AT_ONCE,
-      }),
-    BEGIN_SNAPSHOT,
+  return readers.snapshot((run) =>
+    sweep<OpenedAccount>({
+      read: (bucket, last, count) => run(LISTS.bucket[direction], [...values(last ?? from, count), bucket]),
+      compare: (a, b) => sign * (a.tick - b.tick || a.place - b.place || a.number - b.number),
+      limit,
+      atOnce: ACCOUNTS_AT_ONCE,
+    }),
   )
 }
 

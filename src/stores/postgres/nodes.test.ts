@@ -1,9 +1,9 @@
 /** Several processes on one database: the same accounts, the same idempotency keys, one truth. */
 
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { atEnd } from '../../../test/running/ledger.ts'
-import { dropSchema, newSchema, onSchema } from '../../../test/running/postgres.ts'
+import { test } from 'node:test'
+import { onSchema } from '../../../test/running/postgres.ts'
+import { openNodes } from '../../../test/running/postgres-stores.ts'
 import { Random } from '../../../test/running/random.ts'
 import { TEST_START_MS } from '../../../test/running/store.ts'
 import * as make from '../../../test/running/store-commands.ts'
@@ -13,28 +13,6 @@ import { balanceOf } from '../../core/balance.ts'
 import type { Command } from '../../core/command.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import type { Applied, FeedItem, Store, Transaction } from '../store.ts'
-import { auditDatabase } from './audit.ts'
-import { openPostgresStore, type PostgresOptions } from './postgres-store.ts'
-
-interface Nodes {
-  readonly nodes: readonly Store[]
-  readonly url: string
-  readonly clock: { nowMs: number }
-}
-
-/** Stores on one schema; in the end each is closed and the audit finds nothing. */
-async function openNodes(t: TestContext, count: number, options: Partial<PostgresOptions> = {}): Promise<Nodes> {
-  const url = await newSchema()
-  const clock = { nowMs: TEST_START_MS }
-  const nodes = await Promise.all(Array.from({ length: count }, () => openPostgresStore({ url, clock: () => clock.nowMs, ...options })))
-  atEnd(t, async () => {
-    for (const node of nodes) await node.close()
-    const { differences } = await auditDatabase(url)
-    await dropSchema(url)
-    assert.deepEqual(differences, [])
-  })
-  return { nodes, url, clock }
-}
 
 function nodeOf(nodes: readonly Store[], random: Random): Store {
   return random.pick(nodes) ?? assert.fail('there are nodes')

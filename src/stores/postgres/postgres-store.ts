@@ -17,8 +17,9 @@ import { Lane } from './ledger.ts'
 import { dueAccounts, listAccounts } from './listings.ts'
 import { publishPriceBook, readPriceBooks, readSetting, saveSetting, settingMadeOnce } from './price-books.ts'
 import { KeyReader } from './profiles.ts'
+import { Readers } from './readers.ts'
 import { HistoryReader } from './reads.ts'
-import { Readers, Session } from './session.ts'
+import { Session } from './session.ts'
 import { StateCache } from './state-cache.ts'
 import { StateReads } from './state-reads.ts'
 import { PostgresStatements } from './statements.ts'
@@ -206,7 +207,7 @@ function makeStore({ address, readers, feed, secret, clock, commands }: StorePar
     setting: (name) => readSetting(run, name),
     saveSetting: (name, value) => saveSetting(run, name, value),
     ping: async () => {
-      await run(SELECT_1, [])
+      await readers.once(SELECT_1, [])
     },
     close: async () => {
       await commands.close()

@@ -2,7 +2,8 @@
 
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { NewPriceBook, PriceBookRow } from '../store.ts'
-import type { Readers, Runner, Statement } from './session.ts'
+import type { Readers } from './readers.ts'
+import type { Runner, Statement } from './session.ts'
 
 interface RawBook {
   readonly version: number
@@ -36,7 +37,8 @@ export async function readPriceBooks(run: Runner): Promise<readonly PriceBookRow
 
 /** Publishes a price book. Refuses idempotency_key_reused, and effective_at_passed. */
 export function publishPriceBook(readers: Readers, book: NewPriceBook, clock: () => number): Promise<Published | Refusal> {
-  return readers.inTransaction((run) => publish(run, book, clock))
+  // Done again, a book with a key is found by it; one without would be published twice.
+  return readers.transaction((run) => publish(run, book, clock), { isRepeatable: book.idempotency !== null })
 }
 
 async function publish(

@@ -174,6 +174,8 @@ export class KeyReader {
   /** Notes when keys were last used; of several uses of one key, the last that is named. */
   async touch(uses: readonly { readonly account: number; readonly seq: number; readonly atMs: number }[]): Promise<void> {
     const last = [...new Map(uses.map((use) => [`${use.account}:${use.seq}`, use])).values()]
+    // In one order on all nodes, or two that note the same keys would wait for each other.
+    last.sort((a, b) => bucketOf(a.account) - bucketOf(b.account) || a.account - b.account || a.seq - b.seq)
     const accounts = last.map(({ account }) => account)
     const columns = [accounts, last.map(({ seq }) => seq), last.map(({ atMs }) => atMs)]
     await runOnRows(this.#run, TOUCH_KEYS, { buckets: accounts.map(bucketOf), columns })

@@ -10,7 +10,8 @@ import { MAX_SCANNED_RECORDS } from '../store.ts'
 import { readStates } from './accounts.ts'
 import { bucketOf, numbers } from './buckets.ts'
 import { ROW_COLUMNS, readRows, type StoredRow } from './journal.ts'
-import { BEGIN_SNAPSHOT, type Readers, type Runner, type Statement } from './session.ts'
+import type { Readers } from './readers.ts'
+import type { Runner, Statement } from './session.ts'
 
 const OF_ACCOUNT = 'bucket = $1 and account = $2'
 /** Rows that are read at a time while a filter looks for matches. */
@@ -163,13 +164,12 @@ export class HistoryReader {
 
   /** Hours that are over, and the one that the state still counts: of one moment, or an hour that closes would be lost or told twice. */
   async usage(account: number, { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number }): Promise<readonly HourRow[]> {
-    const [rows, states] = await this.#readers.inTransaction(
+    const [rows, states] = await this.#readers.snapshot(
       async (run) =>
         [
           await run<RawHour & { [name: string]: unknown }>(HOURS, [bucketOf(account), account, fromMs, toMs]),
           await readStates(run, [account], false),
         ] as const,
-      BEGIN_SNAPSHOT,
     )
     const hour = states.get(account)?.state.hour
     const open = hour?.rows.map((row) => ({ ...row, hourMs: hour.startMs })) ?? []

@@ -1,8 +1,8 @@
-/** Sessions on the server: one that is opened again when it is lost, and a pool of them for reads. */
+/** A session on the server that is opened again when it is lost, and what all sessions have in common. */
 
-import pg, { type Client, type Pool, type PoolClient, type QueryResultRow } from 'pg'
+import pg, { type Client, type QueryResultRow } from 'pg'
 import { type Address, type Patience, type Reach, sessionConfig } from './address.ts'
-import { ConnectionLostError, faultOf, messageOf, verdictOn } from './faults.ts'
+import { ConnectionLostError, faultOf, messageOf, outOfService } from './faults.ts'
 
 /** A statement with a name, under which the server keeps it prepared. */
 export interface Statement {
@@ -24,11 +24,6 @@ export function runnerOf(reach: Reach, run: Run): Runner {
   return Object.assign<Run, { reach: Reach }>((statement, values) => run(statement, values), { reach })
 }
 
-/** Thrown when the server cannot be reached for longer than anybody should wait. Nothing was done. */
-export class ServerLostError extends Error {
-  override readonly name = 'ServerLostError'
-}
-
 /** Statements that begin and end transactions. */
 export const BEGIN: Statement = { name: 'begin', text: 'begin' }
 /** One moment of the whole database, for reads that must agree with each other. */
@@ -36,27 +31,42 @@ export const BEGIN_SNAPSHOT: Statement = { name: 'begin snapshot', text: 'begin 
 export const COMMIT: Statement = { name: 'commit', text: 'commit' }
 export const ROLLBACK: Statement = { name: 'rollback', text: 'rollback' }
 
-/** Wait before a lost server is tried again. */
-const RETRY_MS = 100
-const MAX_READERS = 8
+/** Waits before something is tried again: at first hardly any, in the end so long at most. */
+const FIRST_PAUSE_MS = 20
+const LONGEST_PAUSE_MS = 200
 
 /** Thrown when the server did not say whether a commit took effect, and cannot be asked. */
 export class OutcomeUnknownError extends Error {
   override readonly name = 'OutcomeUnknownError'
 }
 
-/** Commits; what is lost on the way is not known, and not done again. */
-async function committed(run: Runner): Promise<void> {
-  try {
-    await run(COMMIT, [])
-  } catch (cause) {
-    if (verdictOn(cause) !== 'lost') throw cause
-    throw outcomeUnknown(cause)
-  }
+/** Waits after so many attempts, a random time, so that two who were in each other's way do not meet again. */
+export function pauseAfter(attempts: number): Promise<void> {
+  const longestMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempts - 1))
+  return new Promise((resolve) => setTimeout(resolve, Math.random() * longestMs))
 }
 
-function outcomeUnknown(cause: unknown): OutcomeUnknownError {
-  return new OutcomeUnknownError('The connection to PostgreSQL was lost during a commit: it may have happened or not.', { cause })
+/**
+ * For how long the server has been away. It is waited for as long as patience says, and no longer, however many wait for it one
+ * after the other: who comes later hears at once that it is still away.
+ */
+export class Absence {
+  readonly #limitMs: number
+  #sinceMs: number | null = null
+
+  constructor(limitMs: number) {
+    this.#limitMs = limitMs
+  }
+
+  /** Notes that it is away; whether that has been so for too long. */
+  isTooLong(): boolean {
+    this.#sinceMs ??= performance.now()
+    return performance.now() - this.#sinceMs > this.#limitMs
+  }
+
+  end(): void {
+    this.#sinceMs = null
+  }
 }
 
 /** One session of a lane. Statements that are sent in one turn travel together. */
@@ -65,12 +75,14 @@ export class Session {
   /** Runs a prepared statement on the session, which must be open. */
   readonly run: Runner
   readonly #address: Address
+  readonly #absence: Absence
   #client: Client | null = null
 
   constructor(address: Address, patience: Patience) {
     this.#address = address
     this.patience = patience
     this.run = runnerOf(address.reach, (statement, values) => this.#run(statement, values))
+    this.#absence = new Absence(patience.reconnectMs)
   }
 
   async #run<Row extends QueryResultRow>({ name, text }: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
@@ -88,27 +100,27 @@ export class Session {
     return this.#client !== null
   }
 
-  /** Opens the session if it is not. Throws ServerLostError when that does not succeed in time. */
+  /** Opens the session if it is not. Throws OutOfServiceError when that does not succeed in time. */
   async open(): Promise<void> {
-    const endMs = performance.now() + this.patience.reconnectMs
-    while (this.#client === null) {
+    for (let attempt = 1; this.#client === null; attempt++) {
       const client = new pg.Client({ ...sessionConfig(this.#address, this.patience), pipeline: true })
-      // Whoever waits for an answer hears of it; the next one opens the session again.
-      client.on('error', () => this.drop())
+      // Whoever waits for an answer hears of it; the next one opens the session again. A client that was let go has no say in the one after it.
+      client.on('error', () => this.#forget(client))
       client.on('end', () => this.#forget(client))
       try {
         await client.connect()
         this.#client = client
+        this.#absence.end()
       } catch (cause) {
-        if (performance.now() > endMs)
-          throw new ServerLostError(`The PostgreSQL database ${this.#address.shown} cannot be reached: ${messageOf(cause)}.`, { cause })
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+        endQuietly(client)
+        if (this.#absence.isTooLong()) throw outOfService(unreachable(this.#address, cause))
+        await pauseAfter(attempt)
       }
     }
   }
 
   #forget(client: Client): void {
-    if (this.#client === client) this.#client = null
+    if (this.#client === client) this.drop()
   }
 
   /** Lets go of a session in which something may be left over: what it began and did not commit never happens. */
@@ -121,109 +133,23 @@ export class Session {
   async close(): Promise<void> {
     const client = this.#client
     this.#client = null
-    await client?.end()
+    if (client) await endInTime(client, this.patience.silenceMs)
   }
 }
 
+/** That nobody is where a server should be. */
+export function unreachable({ shown }: Address, cause: unknown): ConnectionLostError {
+  return new ConnectionLostError(`the PostgreSQL database ${shown} cannot be reached: ${messageOf(cause)}`, { cause })
+}
+
 /** Ends a session that is broken: whether the server hears of it makes no difference. */
-function endQuietly(client: Client): void {
+export function endQuietly(client: Client): void {
   const socket = (client as unknown as { readonly connection?: { readonly stream?: { destroy(): void } } }).connection?.stream
   socket?.destroy()
 }
 
-/** A pool of sessions for reads, which are tried again on another session when one is lost. */
-export class Readers {
-  /** Runs a prepared statement on any session. */
-  readonly run: Runner
-  /** As `run`, for a statement that writes: it is tried again only when nothing can have come of it. */
-  readonly runOnce: Runner
-  readonly #pool: Pool
-  readonly #patience: Patience
-
-  constructor(address: Address, patience: Patience) {
-    this.#patience = patience
-    this.run = runnerOf(address.reach, (statement, values) => this.#run(statement, values))
-    this.runOnce = runnerOf(address.reach, (statement, values) => this.#runOnce(statement, values))
-    this.#pool = new pg.Pool({ ...sessionConfig(address, patience), pipeline: true, max: MAX_READERS, idleTimeoutMillis: 60_000 })
-    // A session that ends while it rests is taken out of the pool.
-    this.#pool.on('error', () => undefined)
-    // One that ends while it is asked something rejects what was asked; unheard, its own event would end the process.
-    this.#pool.on('connect', (client) => client.on('error', () => undefined))
-  }
-
-  async #run<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const { rows } = await this.#pool.query<Row>({ ...statement, values: [...values] })
-        return rows
-      } catch (cause) {
-        const fault = faultOf(cause)
-        if (attempt > MAX_READERS || this.#pool.ended || verdictOn(fault) !== 'lost') throw fault
-        if (attempt > 2) await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-      }
-    }
-  }
-
-  async #runOnce<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
-    for (let attempt = 1; ; attempt++) {
-      const { run, release } = await this.#connect()
-      try {
-        const rows = await run<Row>(statement, values)
-        release(false)
-        return rows
-      } catch (fault) {
-        const verdict = verdictOn(fault)
-        release(verdict === 'lost')
-        if (verdict === 'lost') throw outcomeUnknown(fault)
-        if (attempt > MAX_READERS || verdict !== 'again') throw fault
-      }
-    }
-  }
-
-  /** Runs statements in one transaction. It is tried again as a whole, unless its commit may have happened. */
-  async inTransaction<Value>(work: (run: Runner) => Promise<Value>, begin: Statement = BEGIN): Promise<Value> {
-    for (let attempt = 1; ; attempt++) {
-      const { run, release } = await this.#connect()
-      try {
-        await run(begin, [])
-        const value = await work(run)
-        await committed(run)
-        release(false)
-        return value
-      } catch (fault) {
-        release(true)
-        if (attempt > MAX_READERS || this.#pool.ended || verdictOn(fault) === 'refused') throw fault
-      }
-    }
-  }
-
-  async #connect(): Promise<{ readonly run: Runner; readonly release: (isBroken: boolean) => void }> {
-    const client = await this.#session()
-    const run = runnerOf(this.run.reach, async (statement, values) => {
-      try {
-        return (await client.query({ ...statement, values: [...values] })).rows
-      } catch (fault) {
-        throw faultOf(fault)
-      }
-    })
-    return { run, release: (isBroken) => client.release(isBroken) }
-  }
-
-  /** A session of the pool. Nothing is done yet, so a server that cannot be reached is tried again. */
-  async #session(): Promise<PoolClient> {
-    const endMs = performance.now() + this.#patience.reconnectMs
-    for (;;) {
-      try {
-        return await this.#pool.connect()
-      } catch (cause) {
-        const fault = faultOf(cause)
-        if (performance.now() > endMs || this.#pool.ended || verdictOn(fault) === 'refused') throw fault
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-      }
-    }
-  }
-
-  async close(): Promise<void> {
-    if (!this.#pool.ended) await this.#pool.end()
-  }
+/** Ends a session; a server that does not say goodbye in time is not waited for. */
+export async function endInTime(client: Client, limitMs: number): Promise<void> {
+  const timer = setTimeout(() => endQuietly(client), limitMs)
+  await client.end().finally(() => clearTimeout(timer))
 }

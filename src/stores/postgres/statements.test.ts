@@ -7,7 +7,8 @@ import { dropSchema, newSchema, onSchema } from '../../../test/running/postgres.
 import { TcpProxy } from '../../../test/running/proxy.ts'
 import { DEFAULT_PATIENCE, readAddress } from './address.ts'
 import { prepareDatabase } from './database.ts'
-import { OutcomeUnknownError, Readers } from './session.ts'
+import { Readers } from './readers.ts'
+import { OutcomeUnknownError } from './session.ts'
 import { PostgresStatements } from './statements.ts'
 
 interface Proxied {

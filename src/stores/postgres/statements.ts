@@ -3,7 +3,8 @@
 import { hash } from 'node:crypto'
 import { checkedParts, type SqlValue, type Statements, UniqueViolationError } from '../statements.ts'
 import { verdictOn } from './faults.ts'
-import type { Readers, Statement } from './session.ts'
+import type { Readers } from './readers.ts'
+import type { Statement } from './session.ts'
 
 /** Statements on a schema. */
 export class PostgresStatements implements Statements {

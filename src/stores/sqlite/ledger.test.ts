@@ -6,8 +6,8 @@ import { assertSoundFile, atEnd, crashImage, openStoreOn, openTestLedger, type T
 import * as make from '../../../test/running/store-commands.ts'
 import { codeOf, transaction } from '../../../test/running/store-commands.ts'
 import { encodeState } from '../../core/account-codec.ts'
-import { MAX_BATCH } from '../batch.ts'
-import type { Transaction } from '../store.ts'
+import { MAX_BATCH, type Outcome } from '../batch.ts'
+import { OutOfServiceError, type Transaction } from '../store.ts'
 import { CommitFailedError } from './ledger.ts'
 
 const ADA = 1
@@ -114,8 +114,10 @@ test('a full disk fails commands, changes nothing, and is forgotten once there i
   test.db.exec('pragma wal_checkpoint(truncate)')
   const { page_count: pages } = test.db.prepare('pragma page_count').get() as { page_count: number }
   test.db.exec(`pragma max_page_count = ${pages + 30}`)
-  const words: string[] = []
-  for (let from = 0; from < 400; from += 40) words.push(...test.run(sent(from, 40)).map(wordFor))
+  const outcomes: Outcome[] = []
+  for (let from = 0; from < 400; from += 40) outcomes.push(...test.run(sent(from, 40)))
+  for (const outcome of outcomes) if ('fault' in outcome) assert.ok(outcome.fault instanceof OutOfServiceError, String(outcome.fault))
+  const words = outcomes.map(wordFor)
   const done = words.filter((word) => word === 'done').length
   assert.ok(done > 40 && words.includes('fault'), `${done} of ${words.length} were done`)
   assert.equal(test.ledger.entry(ADA)?.state.seq, 2 + done)

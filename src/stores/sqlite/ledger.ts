@@ -9,7 +9,7 @@ import { emptyAccount } from '../../core/account.ts'
 import { Batch, type BatchRow, type DecidedBatch, type Lookup, type Outcome } from '../batch.ts'
 import { genesisHash } from '../chain.ts'
 import { FollowedBatch } from '../followed-batch.ts'
-import type { Transaction } from '../store.ts'
+import { OutOfServiceError, type Transaction } from '../store.ts'
 import type { AccountReader } from './accounts.ts'
 import type { FactsReader } from './facts.ts'
 import type { Journal, StoredRow } from './journal.ts'
@@ -72,7 +72,7 @@ export class Ledger {
       const failure = this.#commitOrRebuild(batch)
       if (failure === null) {
         for (const [index, outcome] of outcomes.entries()) settle(first + index, outcome)
-      } else if (outcomes.length === 1) settle(first, { fault: failure })
+      } else if (outcomes.length === 1) settle(first, { fault: told(failure) })
       else this.#runEach(part.slice(0, outcomes.length), (index, outcome) => settle(first + index, outcome))
     }
   }
@@ -153,7 +153,7 @@ export class Ledger {
       this.#inTransaction(work)
     } catch (cause) {
       this.rebuild()
-      throw cause
+      throw told(cause)
     }
   }
 
@@ -194,4 +194,15 @@ export class Ledger {
 /** Thrown when a transaction failed; whether it took effect is known only from the file. */
 export class CommitFailedError extends Error {
   override readonly name = 'CommitFailedError'
+}
+
+/** SQLITE_IOERR and SQLITE_FULL. */
+const OUT_OF_SERVICE = new Set([10, 13])
+
+/** What a caller hears of a failed transaction: if its disk is full or fails, that it may be sent again. */
+function told(failure: unknown): unknown {
+  const cause = failure instanceof CommitFailedError ? failure.cause : undefined
+  if (!(cause instanceof Error && 'errcode' in cause && typeof cause.errcode === 'number')) return failure
+  // The lowest eight bits say what it is, the others more of it.
+  return OUT_OF_SERVICE.has(cause.errcode & 0xff) ? new OutOfServiceError('The disk is full, or fails.', { cause: failure }) : failure
 }
