@@ -37,7 +37,9 @@ export function textOf(path: string): string {
 function pathsIn(folder: string, under: string): readonly string[] {
   return readdirSync(join(folder, under), { withFileTypes: true }).flatMap((entry) => {
     const path = under === '' ? entry.name : `${under}/${entry.name}`
-    if (entry.isDirectory()) return NOT_OURS.has(path) ? [] : pathsIn(folder, path)
+    // In a worktree, the history is a file that says where it is.
+    if (NOT_OURS.has(path)) return []
+    if (entry.isDirectory()) return pathsIn(folder, path)
     return entry.isFile() && !/\.(db|png|ico|woff2?)(-\w+)?$/.test(entry.name) ? [path] : []
   })
 }
