@@ -2,35 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { tmpdir } from 'node:os'
-import { type TestContext, test } from 'node:test'
-import { pino } from 'pino'
-import { startObol } from '../src/app.ts'
-import { readConfig } from '../src/config.ts'
-import { auditDatabase } from '../src/stores/postgres/audit.ts'
-import { caller, makeKey, OPERATOR_KEY, openAccount, publishTestPrices, type TestAnswer, type TestObol } from './running/obol.ts'
-import { dropSchema, newSchema } from './running/postgres.ts'
+import { test } from 'node:test'
+import { type Node, startNode, startNodes } from './running/nodes.ts'
+import { makeKey, openAccount, publishTestPrices, type TestAnswer } from './running/obol.ts'
 import { runObol } from './running/process.ts'
-
-type Node = Pick<TestObol, 'call'> & { readonly close: () => Promise<void> }
-
-async function startNode(url: string): Promise<Node> {
-  const { config } = readConfig({ OBOL_PORT: '0', OBOL_DATABASE_URL: url, OBOL_OPERATOR_KEY: OPERATOR_KEY })
-  const obol = await startObol(config, { log: pino({ level: 'silent' }) })
-  return { call: caller(obol.address), close: () => obol.close() }
-}
-
-/** Nodes on a schema of their own. At the end they are stopped, and the store must pass an audit. */
-async function startNodes(t: TestContext, count: number): Promise<{ readonly url: string; readonly nodes: readonly [Node, ...Node[]] }> {
-  const url = await newSchema()
-  const [first = await startNode(url), ...others] = await Promise.all(Array.from({ length: count }, () => startNode(url)))
-  t.after(async () => {
-    await Promise.all([first, ...others].map((node) => node.close()))
-    const { differences } = await auditDatabase(url)
-    await dropSchema(url)
-    assert.deepEqual(differences, [], 'the store passes an audit after the test')
-  })
-  return { url, nodes: [first, ...others] }
-}
 
 async function availableOf({ call }: Node, account: string): Promise<string> {
   return (await call('GET', `/v1/accounts/${account}/credits`)).body.credit_types.credits.available
@@ -85,7 +60,7 @@ test('what was charged is there after a restart, a replay is one, and obol verif
   const other = await startNode(url)
   const again = await other.call('POST', '/v1/charges', body, { idempotencyKey: 'once' })
   assert.deepEqual([again.status, again.headers.get('idempotent-replayed'), again.body], [201, 'true', first.body])
-  await other.close()
+  await other.obol.close()
   const { code, stdout } = await runObol(['verify', '--json'], { env: { OBOL_DATABASE_URL: url }, cwd: tmpdir() })
   assert.deepEqual([code, JSON.parse(stdout).ok], [0, true])
 })
@@ -126,12 +101,4 @@ test('what one server publishes or revokes, the other knows within a second', as
   await new Promise((resolve) => setTimeout(resolve, 1_500))
   assert.equal((await second.call('GET', '/v1/credits', undefined, { key: secret })).status, 401)
   assert.equal((await second.call('POST', '/v1/charges', { account, operation: 'unit' })).body.credits, '1')
-})
-
-test('an address without a server is told with what to do, and its password is not', async () => {
-  const env = { OBOL_DATABASE_URL: 'postgres://obol:very-secret@127.0.0.1:1/obol', OBOL_OPERATOR_KEY: OPERATOR_KEY, OBOL_PORT: '0' }
-  const { code, stderr } = await runObol(['serve'], { env })
-  assert.equal(code, 69)
-  assert.match(stderr, /^obol: The PostgreSQL database .* cannot be reached: .* Check OBOL_DATABASE_URL/)
-  assert.ok(!stderr.includes('very-secret'))
 })

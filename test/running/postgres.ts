@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -15,12 +15,15 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 
+/** How a server is ended at once: killed, as by a crash, or by PostgreSQL's own immediate stop. Either leaves its log to be recovered. */
+export type Ending = 'SIGKILL' | 'SIGQUIT'
+
 /** A server that runs. */
 export interface TestServer {
   /** The URL of its database, without a schema. */
   readonly url: string
-  /** Kills it at once, as a crash would, and starts it again on what it left; null: the server is not ours. */
-  readonly crash: (() => Promise<void>) | null
+  /** Ends it at once, and starts it again on what it left; null: the server is not ours. */
+  readonly crash: ((how?: Ending) => Promise<void>) | null
 }
 
 let starting: Promise<TestServer> | null = null
@@ -28,9 +31,17 @@ let starting: Promise<TestServer> | null = null
 /** The server of this test process. */
 export function testServer(): Promise<TestServer> {
   const named = process.env.OBOL_TEST_POSTGRES_URL
-  starting ??= named === undefined || named === '' ? startServer() : Promise.resolve({ url: named, crash: null })
+  starting ??= named === undefined || named === '' ? startServer({ isStandby: false }) : Promise.resolve({ url: named, crash: null })
   return starting
 }
+
+/** A server that only follows another one, which it never finds: it can be read, and not be written. */
+export function standbyServer(): Promise<TestServer> {
+  return startServer({ isStandby: true })
+}
+
+/** The user whom the server asks for a password; it lets all others in. */
+export const USER_WITH_PASSWORD = 'has_password'
 
 /** The URL of a new schema, on the server's own database unless another is named; nothing is in it yet. */
 export async function newSchema(on?: string): Promise<string> {
@@ -145,7 +156,7 @@ const SETTINGS = [
   'logging_collector=off',
 ]
 
-async function startServer(): Promise<TestServer> {
+async function startServer({ isStandby }: { readonly isStandby: boolean }): Promise<TestServer> {
   const { initdb, postgres } = findPrograms()
   const user = ownUser()
   const home = mkdtempSync(join(tmpdir(), 'obol-postgres-'))
@@ -155,6 +166,9 @@ async function startServer(): Promise<TestServer> {
   chmodSync(data, 0o700)
   const as = { ...user, env: { ...process.env, LC_ALL: 'C' }, cwd: home }
   execFileSync(initdb, ['-D', data, '-U', 'obol', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], { ...as, stdio: 'pipe' })
+  const rules = join(data, 'pg_hba.conf')
+  writeFileSync(rules, `host all ${USER_WITH_PASSWORD} 127.0.0.1/32 scram-sha-256\n${readFileSync(rules, 'utf8')}`)
+  if (isStandby) writeFileSync(join(data, 'standby.signal'), '')
   const port = await freePort()
   const values = ['-D', data, '-h', '127.0.0.1', '-p', `${port}`, ...SETTINGS.flatMap((setting) => ['-c', setting])]
   const url = `postgres://obol@127.0.0.1:${port}/postgres`
@@ -165,13 +179,13 @@ async function startServer(): Promise<TestServer> {
     letGo(running)
   }
   await start()
-  const crash = async (): Promise<void> => {
+  const crash = async (how: Ending = 'SIGKILL'): Promise<void> => {
     running?.kill('SIGKILL')
     const lock = join(data, 'postmaster.pid')
-    process.kill(Number(readFileSync(lock, 'utf8').split('\n')[0]), 'SIGKILL')
+    process.kill(Number(readFileSync(lock, 'utf8').split('\n')[0]), how)
     // Its processes see that it is gone and end. The dead one may stay in the list of processes, and would be taken for alive.
     await delay(1_000)
-    rmSync(lock)
+    rmSync(lock, { force: true })
     await start()
   }
   return { url, crash }

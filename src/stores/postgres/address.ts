@@ -38,13 +38,18 @@ const DEFAULT_SCHEMA = 'obol'
 const PARAMETERS: readonly string[] = ['schema', 'host', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation', 'uselibpqcompat']
 const SCHEMA = /^[a-z_][a-z0-9_]{0,50}$/
 
-/** Reads `postgres://user:password@host:port/database?schema=obol`. Throws StoreUnavailableError. */
+/** Reads `postgres://user:password@host:port/database?schema=obol`. Throws StoreUnavailableError, whose text never has the password in it. */
 export function readAddress(text: string, reach: Reach = 'any'): Address {
   if (!/^postgres(?:ql)?:\/\//.test(text) || !URL.canParse(text))
     throw new StoreUnavailableError(
-      'OBOL_DATABASE_URL is no PostgreSQL address. It looks like postgres://user:password@host:5432/database.',
+      `OBOL_DATABASE_URL is no PostgreSQL address. It looks like postgres://user:password@host:5432/database. ${ENCODED}`,
     )
   const url = new URL(text)
+  // A password with an @, / or # that is not encoded ends early, and the rest of it would be taken for host, path or parameter, and shown.
+  if (/@/.test(`${url.pathname}${url.search}`) || url.hash !== '')
+    throw new StoreUnavailableError(`OBOL_DATABASE_URL cannot be read: there is an @ or a # behind its host. ${ENCODED}`)
+  if (![url.username, url.password, url.pathname].every(isEncoded))
+    throw new StoreUnavailableError(`OBOL_DATABASE_URL cannot be read: there is a % in it that encodes nothing. ${ENCODED}`)
   const schema = url.searchParams.get('schema') ?? DEFAULT_SCHEMA
   if (!SCHEMA.test(schema))
     throw new StoreUnavailableError(
@@ -56,7 +61,13 @@ export function readAddress(text: string, reach: Reach = 'any'): Address {
       `OBOL_DATABASE_URL may not have the parameter ${JSON.stringify(stray)}: Obol sets up its sessions itself, so that no commit is less durable than it says. It may have ${PARAMETERS.join(', ')}.`,
     )
   url.searchParams.delete('schema')
-  return { url: url.href, schema, shown: `${url.host}${url.pathname}`, reach }
+  return { url: url.href, schema, shown: `${url.searchParams.get('host') ?? url.host}${url.pathname}`, reach }
+}
+
+const ENCODED = 'In user and password, write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F and % as %25.'
+
+function isEncoded(text: string): boolean {
+  return !/%(?![0-9a-f]{2})/i.test(text)
 }
 
 /** 64-bit integers are numbers that JavaScript holds exactly: amounts, which may be larger, are read as text. */
@@ -109,7 +120,9 @@ export function sessionConfig({ url, schema, reach }: Address, patience: Patienc
       .join(' '),
     connectionTimeoutMillis: patience.connectMs,
     query_timeout: patience.statementMs + patience.silenceMs,
+    // A session that rests is heard of now and then, so that nothing on the way takes it for dead.
     keepAlive: true,
+    keepAliveInitialDelayMillis: 30_000,
     types,
   }
 }

@@ -3,9 +3,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg, { type Client } from 'pg'
+import { OutOfServiceError } from '../store.ts'
 import { StoreUnavailableError } from '../unavailable.ts'
 import { type Address, type Patience, sessionConfig, sessionName } from './address.ts'
-import { messageOf } from './faults.ts'
+import { codeOf, messageOf } from './faults.ts'
+import { endInTime, type Runner, type Statement } from './session.ts'
 import { DISTRIBUTED } from './tables.ts'
 
 const MIGRATIONS = join(import.meta.dirname, 'migrations')
@@ -31,11 +33,24 @@ export async function prepareDatabase(address: Address, patience: Patience): Pro
   } catch (cause) {
     if (cause instanceof StoreUnavailableError) throw cause
     throw new StoreUnavailableError(
-      `The PostgreSQL database ${address.shown} cannot be prepared: ${messageOf(cause)}. Its user must be allowed to create the schema ${address.schema} and tables in it.`,
+      `The PostgreSQL database ${address.shown} cannot be prepared: ${messageOf(cause)}. ${adviceOnPreparing(cause, address)}`,
       { cause },
     )
   } finally {
-    await client.end()
+    await endInTime(client, patience.silenceMs)
+  }
+}
+
+function adviceOnPreparing(cause: unknown, { schema }: Address): string {
+  switch (codeOf(cause)) {
+    case '42501':
+      return `Its user must be allowed to create the schema ${schema} and tables in it, or own the schema.`
+    case '53100':
+      return 'Make room on its disk, then start again: nothing was left half done.'
+    case '55P03':
+      return `Another server has been bringing it up to date for ${MIGRATION_PATIENCE_MS / 1_000} seconds: wait until it is done, then start again.`
+    default:
+      return 'Start again once that is mended: nothing was left half done.'
   }
 }
 
@@ -49,9 +64,23 @@ export async function connect(address: Address, patience: Patience): Promise<Cli
     return client
   } catch (cause) {
     throw new StoreUnavailableError(
-      `The PostgreSQL database ${address.shown} cannot be reached: ${messageOf(cause)}. Check OBOL_DATABASE_URL, and that the server runs and takes connections from here.`,
+      `The PostgreSQL database ${address.shown} cannot be reached: ${messageOf(cause)}. ${adviceOnConnecting(cause)}`,
       { cause },
     )
+  }
+}
+
+function adviceOnConnecting(cause: unknown): string {
+  switch (codeOf(cause)) {
+    case '28P01':
+    case '28000':
+      return 'Check user and password in OBOL_DATABASE_URL, and that the server lets this user in from here.'
+    case '3D000':
+      return "Create the database (encoding 'UTF8'), or name another one in OBOL_DATABASE_URL."
+    case '53300':
+      return 'Raise max_connections of the server, or run fewer servers on it.'
+    default:
+      return 'Check OBOL_DATABASE_URL, and that the server runs and takes connections from here.'
   }
 }
 
@@ -60,11 +89,11 @@ export async function connectToRead(address: Address, patience: Patience): Promi
   const client = await connect(address, patience)
   const newest = migrationFiles().length
   const version = await versionOf(client, address).catch(async (cause: unknown) => {
-    await client.end()
+    await endInTime(client, patience.silenceMs)
     throw cause
   })
   if (version === newest) return client
-  await refuseUnfinished(client, address).finally(() => client.end())
+  await refuseUnfinished(client, address).finally(() => endInTime(client, patience.silenceMs))
   throw new StoreUnavailableError(
     version === null
       ? `The database ${address.shown} has no Obol store in its schema ${address.schema}. Name the store with OBOL_DATABASE_URL, or start Obol once to make it.`
@@ -148,18 +177,34 @@ export async function refuseOthers(client: Client, { schema, shown }: Address): 
   }
 }
 
+const FITNESS: Statement = {
+  name: 'fitness',
+  text: `select current_setting('transaction_read_only') = 'on' as "isReadOnly", (select version from schema_version) as version`,
+}
+
+/** Whether a server that runs can go on. Throws OutOfServiceError when the database cannot be written, or is a newer Obol's by now. */
+export async function assertReady(run: Runner): Promise<void> {
+  const [database] = await run<{ isReadOnly: boolean; version: number | null }>(FITNESS, [])
+  if (database?.isReadOnly === true) throw new OutOfServiceError('The database is read-only: it is a standby, or was made so.')
+  if (database?.version !== migrationFiles().length)
+    throw new OutOfServiceError('The database was brought up to date by a newer Obol: this server has to be upgraded, too.')
+}
+
+interface Server {
+  readonly major: number
+  readonly version: string
+  readonly encoding: string
+  readonly fsync: string
+  readonly pages: string
+  readonly isStandby: boolean
+  readonly isReadOnly: boolean
+}
+
 async function assertFit(client: Client, { shown }: Address): Promise<void> {
   const settings = `select current_setting('server_version_num')::integer / 10000 as major, current_setting('server_version') as version,
     current_setting('server_encoding') as encoding, current_setting('fsync') as fsync, current_setting('full_page_writes') as pages,
-    pg_is_in_recovery() as "isStandby"`
-  const { rows } = await client.query<{
-    major: number
-    version: string
-    encoding: string
-    fsync: string
-    pages: string
-    isStandby: boolean
-  }>(settings)
+    pg_is_in_recovery() as "isStandby", current_setting('transaction_read_only') = 'on' as "isReadOnly"`
+  const { rows } = await client.query<Server>(settings)
   const [server] = rows
   if (!server) throw new Error('the server does not say what it is')
   const fault = (what: string): StoreUnavailableError => new StoreUnavailableError(`The PostgreSQL server of ${shown} ${what}`)
@@ -168,6 +213,8 @@ async function assertFit(client: Client, { shown }: Address): Promise<void> {
   if (server.encoding !== 'UTF8')
     throw fault(`keeps this database in ${server.encoding}; Obol needs UTF8. Create the database with encoding 'UTF8'.`)
   if (server.isStandby) throw fault('is a standby, which cannot be written. Name the primary in OBOL_DATABASE_URL.')
+  if (server.isReadOnly)
+    throw fault('lets this user only read (default_transaction_read_only is on). Turn that off for the database and its user.')
   if (server.fsync !== 'on' || server.pages !== 'on')
     throw fault('runs with fsync or full_page_writes off, so it could lose charges that were answered. Turn both on.')
 }
@@ -178,12 +225,17 @@ function migrationFiles(): readonly string[] {
     .sort()
 }
 
+/** Columns of the table that says the schema's version: other programs have one of that name, too. */
+const VERSION_COLUMNS = 'single boolean, version integer'
+
 /** The schema's version; null: it is not there, or empty. Throws StoreUnavailableError when it is another program's. */
 async function versionOf(client: Client, { schema, shown }: Address): Promise<number | null> {
   const { rows } = await client.query<{ tables: number; own: number }>(
-    `select count(*)::integer as tables, count(*) filter (where c.relname = 'schema_version')::integer as own
-     from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind in ('r', 'p')`,
-    [schema],
+    `select count(*)::integer as tables, count(*) filter (where c.relname = 'schema_version' and $2 =
+       (select string_agg(a.attname || ' ' || format_type(a.atttypid, null), ', ' order by a.attnum) from pg_attribute a
+        where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped))::integer as own
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relkind in ('r', 'p', 'v', 'm', 'f')`,
+    [schema, VERSION_COLUMNS],
   )
   if ((rows[0]?.own ?? 0) === 0) {
     if ((rows[0]?.tables ?? 0) === 0) return null
@@ -205,13 +257,18 @@ async function migrate(client: Client, address: Address): Promise<void> {
     throw new StoreUnavailableError(
       `The store in ${shown} was written by a newer Obol (schema ${version}, this one knows ${files.length}). Start that version, or restore a backup.`,
     )
-  if (version === null) {
-    await client.query(
-      `begin; create schema if not exists ${schema}; create table schema_version (single boolean primary key default true check (single), version integer not null); insert into schema_version (version) values (0); commit`,
-    )
-  }
+  if (version === null) await begin(client, schema)
   for (const [index, name] of files.entries()) {
     if (index < (version ?? 0)) continue
     await client.query(`begin;\n${readFileSync(join(MIGRATIONS, name), 'utf8')}\n;update schema_version set version = ${index + 1}; commit`)
   }
+}
+
+/** Makes the schema, unless somebody has made it for a user who may not. */
+async function begin(client: Client, schema: string): Promise<void> {
+  const { rows } = await client.query('select 1 from pg_namespace where nspname = $1', [schema])
+  const create = rows.length === 0 ? `create schema ${schema};` : ''
+  await client.query(
+    `begin; ${create} create table schema_version (single boolean primary key default true check (single), version integer not null); insert into schema_version (version) values (0); commit`,
+  )
 }

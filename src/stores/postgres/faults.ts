@@ -78,6 +78,11 @@ export function outOfService(fault: unknown): OutOfServiceError {
   return new OutOfServiceError(text, { cause: fault })
 }
 
+/** The code of a fault, if the server has answered with one. */
+export function codeOf(fault: unknown): string | undefined {
+  return isAnswer(fault) ? fault.code : undefined
+}
+
 /** The text of a fault. */
 export function messageOf(fault: unknown): string {
   // A refused connection to a name with several addresses is one fault with many in it, and no text of its own.

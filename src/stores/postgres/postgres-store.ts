@@ -6,12 +6,14 @@ import { MAX_BATCH, type Outcome } from '../batch.ts'
 import { plainData } from '../plain-data.ts'
 import { CommandQueue, type Settlement } from '../queue.ts'
 import type { Applied, Store, Transaction } from '../store.ts'
-import { OverloadedError } from '../store.ts'
+import { OutOfServiceError, OverloadedError } from '../store.ts'
+import { StoreUnavailableError } from '../unavailable.ts'
 import { ownersOf, readProfiles } from './accounts.ts'
 import { type Address, DEFAULT_PATIENCE, type Patience, type Reach, readAddress } from './address.ts'
 import { auditInThread } from './audit.ts'
 import { bucketOf } from './buckets.ts'
-import { prepareDatabase } from './database.ts'
+import { assertReady, prepareDatabase } from './database.ts'
+import { messageOf } from './faults.ts'
 import { Feed } from './feed.ts'
 import { Lane } from './ledger.ts'
 import { dueAccounts, listAccounts } from './listings.ts'
@@ -45,7 +47,6 @@ const MAX_WAITING = 20_000
 const DEFAULT_CACHED_ACCOUNTS = 100_000
 /** Batches of one bucket are small: many of them on their way at once share what a commit costs the server. */
 const LANES: Readonly<Record<Reach, number>> = { any: 1, bucket: 16 }
-const SELECT_1 = { name: 'ping', text: 'select 1' }
 
 /** Opens a store, bringing its schema up to date. Rejects with StoreUnavailableError and what to do about it. */
 export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
@@ -68,7 +69,13 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
     return makeStore({ address, readers, feed, secret, clock, commands: new Commands(lanes) })
   } catch (cause) {
     await readers.close()
-    throw cause
+    if (!(cause instanceof OutOfServiceError)) throw cause
+    throw new StoreUnavailableError(
+      `The PostgreSQL database ${address.shown} was lost: ${messageOf(cause.cause)}. Start again once it is there.`,
+      {
+        cause,
+      },
+    )
   }
 }
 
@@ -206,9 +213,7 @@ function makeStore({ address, readers, feed, secret, clock, commands }: StorePar
     audit: () => auditInThread(address),
     setting: (name) => readSetting(run, name),
     saveSetting: (name, value) => saveSetting(run, name, value),
-    ping: async () => {
-      await readers.once(SELECT_1, [])
-    },
+    ping: () => assertReady(readers.soon),
     close: async () => {
       await commands.close()
       await readers.close()

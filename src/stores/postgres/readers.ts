@@ -30,8 +30,8 @@ export class Readers {
   readonly run: Runner
   /** As `run`, for a statement that writes: it is tried again only when nothing can have come of it, and else throws OutcomeUnknownError. */
   readonly runOnce: Runner
-  /** As `run`, without trying again. */
-  readonly once: Runner
+  /** As `run`, for an answer now or never: only a session that had long been lost is replaced. */
+  readonly soon: Runner
   readonly #address: Address
   readonly #patience: Patience
   readonly #pool: Pool
@@ -44,7 +44,7 @@ export class Readers {
     this.#absence = new Absence(patience.reconnectMs)
     this.run = runnerOf(address.reach, (statement, values) => this.#persist(() => this.#once(statement, values)))
     this.runOnce = runnerOf(address.reach, (statement, values) => this.#runOnce(statement, values))
-    this.once = runnerOf(address.reach, (statement, values) => this.#once(statement, values))
+    this.soon = runnerOf(address.reach, (statement, values) => this.#runSoon(statement, values))
     this.#pool = new pg.Pool({ ...sessionConfig(address, patience), pipeline: true, max: MAX_READERS, idleTimeoutMillis: IDLE_MS })
     // A session that ends while it rests is taken out of the pool; one that ends while it is in use is found out by whoever uses it.
     this.#pool.on('error', () => undefined)
@@ -62,6 +62,15 @@ export class Readers {
         throw verdictOn(fault) === 'lost' ? outcomeUnknown(fault) : fault
       })
     })
+  }
+
+  async #runSoon<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
+    try {
+      return await this.#once<Row>(statement, values)
+    } catch (fault) {
+      if (verdictOn(fault) !== 'lost') throw fault
+      return this.#once<Row>(statement, values)
+    }
   }
 
   async #once<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
