@@ -6,12 +6,14 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Client } from 'pg'
+import { atEnd } from '../../../test/running/ledger.ts'
 import { live } from '../../../test/running/lived-account.ts'
 import { dropSchema, newSchema, onSchema } from '../../../test/running/postgres.ts'
+import { TcpProxy } from '../../../test/running/proxy.ts'
 import { TEST_START_MS } from '../../../test/running/store.ts'
 import type { AuditCheck } from '../store.ts'
 import { DEFAULT_PATIENCE, readAddress } from './address.ts'
-import { auditDatabase, auditInThread, auditTransaction } from './audit.ts'
+import { auditDatabase, auditInThread, auditTransaction, groupsOf } from './audit.ts'
 import { connect } from './database.ts'
 import { openPostgresStore } from './postgres-store.ts'
 
@@ -115,6 +117,29 @@ test('a sound store has no differences, whoever audits it', async () => {
   assert.deepEqual(await auditInThread(readAddress(url)), { checked, differences })
   assert.deepEqual((await auditTransaction(client)).differences, [])
   await assert.rejects(auditInThread(readAddress(await newSchema())), /has no Obol store/)
+})
+
+test('accounts are audited together while they have few records, and alone when they have many', () => {
+  const groups = groupsOf(
+    [3, 3, 4, 1, 20, 0, 9, 2].map((records) => ({ records })),
+    10,
+  )
+  assert.deepEqual(
+    groups.map((group) => group.map(({ records }) => records)),
+    [[3, 3, 4], [1], [20], [0, 9], [2]],
+  )
+  assert.deepEqual(groupsOf([], 10), [])
+})
+
+test('an audit that takes its time between two statements is not ended for it', async (t) => {
+  const proxy = await TcpProxy.start(url)
+  atEnd(t, () => proxy.stop())
+  const slow = await connect(readAddress(proxy.url), { ...DEFAULT_PATIENCE, lockMs: 100 })
+  atEnd(t, () => slow.end())
+  await slow.query('begin isolation level repeatable read read only')
+  proxy.mishap = (data) => (data.includes('rollups') ? 'delay' : null)
+  assert.deepEqual((await auditTransaction(slow)).differences, [])
+  assert.ok(proxy.cuts > 0, 'it took its time')
 })
 
 /** Which check watches over a table, and the columns of it that are no part of the ledger, or that another check watches. */

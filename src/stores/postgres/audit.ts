@@ -25,9 +25,9 @@ export function auditInThread(address: Address): Promise<AuditReport> {
   })
 }
 
-/** Whole tables are read, which takes as long as it takes. */
+/** Whole tables are read, which takes as long as it takes, and so does what is made of them in between. */
 const SETTINGS =
-  'set local statement_timeout = 0; set local enable_seqscan = on; set local enable_hashjoin = on; set local enable_mergejoin = on; set local plan_cache_mode = auto'
+  'set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; set local enable_seqscan = on; set local enable_hashjoin = on; set local enable_mergejoin = on; set local plan_cache_mode = auto'
 
 /** Audits a store that servers may go on writing. Rejects with StoreUnavailableError. */
 export function auditDatabase(url: string, reach: Reach = 'any'): Promise<AuditReport> {
@@ -50,6 +50,9 @@ export async function auditTransaction(client: Client, reach: Reach = 'any'): Pr
   await client.query(SETTINGS)
   return new DatabaseAudit(client, reach).run()
 }
+
+/** Accounts that are looked at together have so many records at most, unless one alone has more: all of them are kept in memory. */
+const RECORDS_AT_ONCE = 100_000
 
 /** An account's journal as far as it was folded. */
 interface Folded {
@@ -78,7 +81,8 @@ class DatabaseAudit {
     for await (const accounts of accountPages(this.#run)) {
       for (const { bucket, number } of accounts)
         if (bucket !== bucketOf(number)) report('accounts', number, `the account is kept in bucket ${bucket}`)
-      await this.#auditAccounts(accounts.map(({ number }) => number))
+      const sized = accounts.map(({ number }) => ({ number, records: feed.told.get(number)?.seq ?? 0 }))
+      for (const some of groupsOf(sized, RECORDS_AT_ONCE)) await this.#auditAccounts(some.map(({ number }) => number))
     }
     await checkStrays(this.#run, report)
     await this.#checkStrays()
@@ -166,6 +170,22 @@ class DatabaseAudit {
         this.#report(check, { account: null, seq: null }, `${table} has ${found} rows, of which ${visited} belong to an account's records`)
     }
   }
+}
+
+/** Accounts in groups that have so many records at most together, unless one alone has more. */
+export function groupsOf<Account extends { readonly records: number }>(accounts: readonly Account[], limit: number): readonly Account[][] {
+  const groups: Account[][] = []
+  let left = 0
+  for (const account of accounts) {
+    left -= account.records
+    const group = groups.at(-1)
+    if (group && left >= 0) group.push(account)
+    else {
+      groups.push([account])
+      left = limit - account.records
+    }
+  }
+  return groups
 }
 
 /** The charge that a refund's body names; null: that cannot be told. */
