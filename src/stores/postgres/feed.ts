@@ -131,17 +131,19 @@ export class Feed {
     })
   }
 
-  /** Gives positions to all batches that are committed. */
-  number(): Promise<void> {
+  /** Gives positions to batches that are committed: to all, or until the feed has come to a position. */
+  number(upTo = Number.MAX_SAFE_INTEGER): Promise<void> {
     // Whoever waited for the one before heard of its fault: this one goes on all the same.
-    const next = (): Promise<void> => this.#numberAll()
+    const next = (): Promise<void> => this.#numberUpTo(upTo)
     this.#numbering = this.#numbering.then(next, next)
     return this.#numbering
   }
 
-  async #numberAll(): Promise<void> {
+  async #numberUpTo(position: number): Promise<void> {
     for (;;) {
       if ((await this.#waiting(this.#readers.run, 1)).length === 0) return
+      const [head] = await this.#readers.run<{ position: number }>(HEAD, [])
+      if (head && head.position >= position) return
       const numbered = await this.#readers.transaction((run) => this.#numberSome(run), { isRepeatable: true })
       const columns = [numbered.map(({ id }) => id)]
       await runOnRows(this.#readers.run, NOTE_NUMBERED, { buckets: numbered.map(({ bucket }) => bucket), columns })
@@ -188,7 +190,7 @@ export class Feed {
   }
 
   async page(after: number, limit: number): Promise<readonly FeedItem[]> {
-    await this.number()
+    await this.number(after + limit)
     const rows = await this.rows(after, limit)
     return rows.map((row) => ({ position: row.position, account: row.account, record: decodeRecord(row) }))
   }
@@ -216,10 +218,14 @@ export class Feed {
     })
   }
 
+  async #firstAt(atMs: number): Promise<{ readonly before: number } | undefined> {
+    const [first] = await this.#readers.run<{ before: number }>(FIRST_AT, [atMs])
+    return first
+  }
+
   /** The first position at or after a time. Times of the feed may go back where nodes' clocks differ: none before it is that late. */
   async positionAt(atMs: number): Promise<number> {
-    await this.number()
-    const [first] = await this.#readers.run<{ before: number }>(FIRST_AT, [atMs])
+    const first = (await this.#firstAt(atMs)) ?? (await this.number().then(() => this.#firstAt(atMs)))
     if (!first) return (await this.head()).position + 1
     for (let after = first.before; ; ) {
       const items = await this.page(after, BATCHES_AT_ONCE)

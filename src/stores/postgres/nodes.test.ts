@@ -155,6 +155,20 @@ function assertWholeFeed(told: readonly FeedItem[]): void {
     )
 }
 
+test('the first page of a feed that nobody has read numbers no more of it than it shows, some batches at a time', async (t) => {
+  const { nodes, url } = await openNodes(t, 2)
+  const [one, other] = nodes
+  await openAccount(one, 1, 1_000)
+  for (let charge = 0; charge < 700; charge++) await make.make(one, 1, make.charge(1))
+  const told = [...(await other.feed(0, 10))]
+  const [head] = await onSchema<{ position: string }>(url, 'select position from feed_head')
+  assert.equal(head?.position, '500')
+  await follow(other, told, 100)
+  assert.equal(told.length, 702)
+  assertWholeFeed(told)
+  assert.equal(await one.positionAt(TEST_START_MS + 1), 703)
+})
+
 function recordsIn(answer: Applied | Refusal): Applied['records'] {
   return isRefusal(answer) ? [] : answer.records
 }
