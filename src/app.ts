@@ -39,7 +39,7 @@ export interface Obol {
 export interface ObolOptions {
   readonly clock?: () => number
   readonly log?: Logger
-  /** Shown the operator key that this start makes, once, before anything depends on it. */
+  /** Shown the operator key that this start makes, once. */
   readonly onOperatorKey?: (key: string) => void
   /** Shown the token of the first operator user, once, when no server on the store has made one before. Without it none is made. */
   readonly onFirstOperator?: (token: string) => void
@@ -47,15 +47,11 @@ export interface ObolOptions {
   readonly extend?: (http: FastifyInstance) => void
 }
 
-/** How long a key that another server may have changed is believed. */
-const SHARED_KEY_MS = 1_000
-
 /** Builds and starts everything. Throws StoreUnavailableError when the store cannot be opened. */
 export async function startObol(config: Config, options: ObolOptions = {}): Promise<Obol> {
   const clock = options.clock ?? Date.now
   const log = options.log ?? pino({ level: config.OBOL_LOG_LEVEL, ...redaction(hiderOf(config.OBOL_KEY_PREFIX)) })
   const store = await openStore(config, { clock, log })
-  const isShared = sqliteFile(config.OBOL_DATABASE_URL) === null
   const prices = new PriceList(store)
   await prices.load()
   const operatorKeyHash = await hashOfOperatorKey(config, store, options.onOperatorKey)
@@ -65,7 +61,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     topUpUrl: config.OBOL_TOP_UP_URL,
     keyPrefix: config.OBOL_KEY_PREFIX,
   }
-  const keyRing = new KeyRing(store, clock, isShared ? SHARED_KEY_MS : undefined)
+  const keyRing = new KeyRing(store, clock)
   const services: Services = { store, prices, policy, clock, keyRing, signIn: await openSignIn(config, store, clock) }
   await offerFirstOperator(services, options.onFirstOperator)
   const mounts = new Mounts((config.OBOL_DIALECT_HOSTS ?? []).map(({ dialect, value: host }) => ({ dialect, host })))
@@ -82,7 +78,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     logRequests: config.OBOL_LOG_REQUESTS,
   })
   options.extend?.(http)
-  const background = startBackground(services, { log, isShared })
+  const background = startBackground(services, log)
   const ownPorts: OwnPort[] = []
   const close = closer({ http, ownPorts, background, store })
   try {
@@ -113,15 +109,15 @@ async function openStore(config: Config, { clock, log }: { readonly clock: () =>
 
 const OPERATOR_KEY_HASH = 'operator_key_hash'
 
-/** That of the settings; else the one that the store knows; else that of a new one, which is shown before it is kept. */
+/** That of the settings; else the one that the store knows; else that of a new one: of servers that start together, one makes it for all. */
 async function hashOfOperatorKey(config: Config, store: Store, show: ObolOptions['onOperatorKey']): Promise<string> {
   if (config.OBOL_OPERATOR_KEY !== null) return hashSecret(config.OBOL_OPERATOR_KEY)
   const known = await store.setting(OPERATOR_KEY_HASH)
   if (known !== undefined) return known
   const made = makeSecret(OPERATOR_PREFIX)
-  show?.(made)
-  await store.saveSetting(OPERATOR_KEY_HASH, hashSecret(made))
-  return hashSecret(made)
+  const kept = await store.keepSetting(OPERATOR_KEY_HASH, hashSecret(made))
+  if (kept === hashSecret(made)) show?.(made)
+  return kept
 }
 
 /** Says whose tokens they are where the server does not know its own address. */

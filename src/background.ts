@@ -3,6 +3,7 @@
 import type { Logger } from 'pino'
 import { isRefusal } from './core/refusals.ts'
 import type { Services } from './operations/services.ts'
+import type { BackgroundWork, Notice } from './stores/store.ts'
 
 export interface Background {
   /** Waits for the tasks that run, and starts no more. */
@@ -16,16 +17,23 @@ interface Task {
   readonly name: string
   readonly everyMs: number
   readonly run: (services: Services) => Promise<void>
-  /** Only where other servers work on the same store. */
-  readonly isForShared?: true
+  /** Of several servers one is enough. */
+  readonly claim?: BackgroundWork
+  /** News from other servers after which it runs at once. */
+  readonly after?: readonly Notice['of'][]
 }
 
 const TASKS: readonly Task[] = [
-  { name: 'book what is due', everyMs: 1_000, run: bookDue },
+  { name: 'book what is due', everyMs: 1_000, claim: 'book due', run: bookDue },
   { name: 'note when keys were used', everyMs: 60_000, run: ({ keyRing }) => keyRing.saveUses() },
   { name: 'see to the keys that sign access tokens', everyMs: 1_000, run: ({ signIn }) => signIn.tokens.maintain() },
   { name: 'remove sessions that are over', everyMs: 3_600_000, run: removeEndedSessions },
-  { name: 'read prices that other servers published', everyMs: 1_000, run: ({ prices }) => prices.refresh(), isForShared: true },
+  {
+    name: 'read prices that other servers published',
+    everyMs: 1_000,
+    after: ['prices', 'anything'],
+    run: ({ prices }) => prices.keepUp(),
+  },
 ]
 
 /** Expired grants and holds, and debts that a grant has come to pay: booked account by account. */
@@ -44,26 +52,35 @@ async function removeEndedSessions({ store, clock }: Services): Promise<void> {
 }
 
 /** Starts the tasks. One that fails is logged and runs again at its next turn. */
-export function startBackground(services: Services, { log, isShared }: { readonly log: Logger; readonly isShared: boolean }): Background {
-  const stops = TASKS.filter(({ isForShared }) => isShared || !isForShared).map(({ name, everyMs, run }) => {
-    let running: Promise<void> | null = null
-    const turn = (): void => {
-      running ??= run(services)
-        .catch((fault: unknown) => log.error({ err: fault }, `${name}: failed`))
-        .finally(() => {
-          running = null
-        })
-    }
-    const timer = setInterval(turn, everyMs)
-    return async (): Promise<void> => {
-      clearInterval(timer)
-      await running
-    }
-  })
+export function startBackground(services: Services, log: Logger): Background {
+  const stops = TASKS.map((task) => start(task, services, log))
   return {
     stop: async () => {
       await Promise.all(stops.map((stop) => stop()))
       await services.keyRing.saveUses()
     },
+  }
+}
+
+function start({ name, everyMs, claim, after = [], run }: Task, services: Services, log: Logger): () => Promise<void> {
+  let running: Promise<void> | null = null
+  let isStopped = false
+  const work = async (): Promise<void> => {
+    if (claim === undefined || (await services.store.claim(claim))) await run(services)
+  }
+  const turn = (): void => {
+    if (isStopped) return
+    running ??= work()
+      .catch((fault: unknown) => log.error({ err: fault }, `${name}: failed`))
+      .finally(() => {
+        running = null
+      })
+  }
+  const timer = setInterval(turn, everyMs)
+  if (after.length > 0) services.store.watch(({ of }) => after.includes(of) && turn())
+  return async () => {
+    isStopped = true
+    clearInterval(timer)
+    await running
   }
 }

@@ -18,6 +18,9 @@ export interface ShownKey {
   readonly fault: KeyFault | null
 }
 
+/** How long a key is believed while it is not certain that changes which other servers make of it are heard of. */
+const MAX_AGE_MS = 1_000
+
 /** A key in memory, and when it was read. */
 interface KeptKey {
   readonly key: FoundKey
@@ -28,16 +31,22 @@ interface KeptKey {
 export class KeyRing {
   readonly #store: Store
   readonly #clock: () => number
-  readonly #maxAgeMs: number
+  /** Whether all changes are heard of, whichever server makes them. */
+  readonly #isCurrent: () => boolean
   readonly #byHash = new Map<string, KeptKey>()
   readonly #hashes = new Map<string, Set<string>>()
   readonly #uses = new Map<string, { account: number; seq: number; atMs: number }>()
 
-  /** Keys are read again when they are older than `maxAgeMs`: by default never, for a store that only this server changes. */
-  constructor(store: Store, clock: () => number, maxAgeMs = Number.POSITIVE_INFINITY) {
+  /** Counts what was forgotten: a key that was being read meanwhile may have been read before it changed. */
+  #forgotten = 0
+
+  constructor(store: Store, clock: () => number) {
     this.#store = store
     this.#clock = clock
-    this.#maxAgeMs = maxAgeMs
+    this.#isCurrent = store.watch((notice) => {
+      if (notice.of === 'key') this.forget(notice.account, notice.seq)
+      if (notice.of === 'anything') this.clear()
+    })
   }
 
   /** The key of a secret's hash, if it may be used now and is in memory: the way nearly every request takes. */
@@ -48,7 +57,7 @@ export class KeyRing {
 
   #fresh(hash: string): FoundKey | undefined {
     const kept = this.#byHash.get(hash)
-    return kept !== undefined && this.#clock() - kept.readAtMs < this.#maxAgeMs ? kept.key : undefined
+    return kept !== undefined && (this.#isCurrent() || this.#clock() - kept.readAtMs < MAX_AGE_MS) ? kept.key : undefined
   }
 
   /** The key of a secret; undefined: no key of this server has it. */
@@ -62,10 +71,11 @@ export class KeyRing {
   }
 
   async #load(hash: string): Promise<FoundKey | undefined> {
+    const [readAtMs, forgotten] = [this.#clock(), this.#forgotten]
     const key = await this.#store.keyBySecret(hash)
-    if (!key) return undefined
+    if (!key || this.#forgotten !== forgotten) return key
     if (this.#byHash.size >= MAX_KEPT_KEYS) this.clear()
-    this.#byHash.set(hash, { key, readAtMs: this.#clock() })
+    this.#byHash.set(hash, { key, readAtMs })
     const name = nameOf(key)
     const hashes = this.#hashes.get(name)
     if (hashes) hashes.add(hash)
@@ -88,12 +98,14 @@ export class KeyRing {
 
   /** Forgets a key that has changed. */
   forget(account: number, seq: number): void {
+    this.#forgotten++
     const name = nameOf({ account, seq })
     for (const hash of this.#hashes.get(name) ?? []) this.#byHash.delete(hash)
     this.#hashes.delete(name)
   }
 
   clear(): void {
+    this.#forgotten++
     this.#byHash.clear()
     this.#hashes.clear()
   }

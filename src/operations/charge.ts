@@ -28,36 +28,36 @@ export interface WorkRequest extends StatedUsage {
 }
 
 /** Charges one piece of work. */
-export function charge(services: Services, caller: Caller, request: WorkRequest): Promise<Applied | Refusal> {
-  return runCommand(services, caller, orderOf(services, request))
+export async function charge(services: Services, caller: Caller, request: WorkRequest): Promise<Applied | Refusal> {
+  return runCommand(services, caller, await orderOf(services, request))
 }
 
 /** Charges several pieces of work, each for itself, by their places in what the caller's idempotency key names. */
-export function chargeEach(
+export async function chargeEach(
   services: Services,
   caller: Caller,
   requests: readonly { readonly place: number; readonly work: WorkRequest }[],
 ): Promise<readonly (Applied | Refusal)[]> {
-  const orders = requests.map(({ place, work }) => ({ place, ...orderOf(services, work) }))
+  const orders = await Promise.all(requests.map(async ({ place, work }) => ({ place, ...(await orderOf(services, work)) })))
   return runCommands(services, caller, orders)
 }
 
-function orderOf(services: Services, request: WorkRequest): Order {
-  const work = priceRequest(services, request)
+async function orderOf(services: Services, request: WorkRequest): Promise<Order> {
+  const work = await priceRequest(services, request)
   return { account: request.target.account, command: isRefusal(work) ? work : { kind: 'charge', ...work } }
 }
 
 /** Charges several pieces of work of one account, all or none. The first refusal refuses them all, with its `index`. */
-export function chargeTogether(services: Services, caller: Caller, requests: readonly WorkRequest[]): Promise<Applied | Refusal> {
+export async function chargeTogether(services: Services, caller: Caller, requests: readonly WorkRequest[]): Promise<Applied | Refusal> {
   const account = requests[0]?.target.account
   if (account === undefined) throw new Error('a batch has at least one charge')
-  return runCommand(services, caller, { account, command: chargeGroup(services, requests), records: requests.length })
+  return runCommand(services, caller, { account, command: await chargeGroup(services, requests), records: requests.length })
 }
 
-function chargeGroup(services: Services, requests: readonly WorkRequest[]): Command | Refusal {
+async function chargeGroup(services: Services, requests: readonly WorkRequest[]): Promise<Command | Refusal> {
   const charges: ChargeCommand[] = []
   for (const [index, request] of requests.entries()) {
-    const work = priceRequest(services, request)
+    const work = await priceRequest(services, request)
     if (isRefusal(work)) return { ...work, facts: { ...work.facts, index } }
     charges.push(work)
   }
@@ -65,13 +65,13 @@ function chargeGroup(services: Services, requests: readonly WorkRequest[]): Comm
 }
 
 /** Prices a request and checks what its key allows. */
-export function priceRequest(services: Services, request: WorkRequest): ChargeCommand | Refusal {
+export async function priceRequest(services: Services, request: WorkRequest): Promise<ChargeCommand | Refusal> {
   const { target, operation, metadata, attributes } = request
   if (target.fault) return target.fault
   const allowed = target.key?.terms.operations ?? null
   if (allowed !== null && !allowed.includes(operation))
     return refuse('operation_not_allowed', `The key may not be charged for ${operation}.`, { operation })
-  const book = request.quote === null ? services.prices.at(services.clock()) : bookOfQuote(services, request.quote, target.account)
+  const book = request.quote === null ? services.prices.at(services.clock()) : await bookOfQuote(services, request.quote, target.account)
   if (book && isRefusal(book)) return book
   const key = target.key?.seq ?? null
   if (request.amount !== null)

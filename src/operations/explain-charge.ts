@@ -5,7 +5,7 @@ import { emptyAccount, type OpenGrant, poolOf } from '../core/account.ts'
 import type { Microcredits } from '../core/credits.ts'
 import { evolve } from '../core/evolve.ts'
 import type { Address } from '../core/ids.ts'
-import type { OperationPrice } from '../core/price-book.ts'
+import type { OperationPrice, PriceBook } from '../core/price-book.ts'
 import { type PricedCall, priceCall } from '../core/pricing.ts'
 import { type ChargeRecord, isCharge } from '../core/record.ts'
 import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
@@ -24,13 +24,11 @@ export async function explainCharge({ store, prices }: Services, { account, seq 
   const record = await store.record(account, seq)
   if (!record || !isCharge(record)) return refuse('charge_not_found', 'No charge has this id.')
   const refunded = ((await store.refunds(account, [seq])).get(seq) ?? 0n) as Microcredits
-  return { record, refunded, price: repriced(prices.version(record.priceVersion ?? 0), record) }
+  const book = record.priceVersion === null ? undefined : await prices.published(record.priceVersion)
+  return { record, refunded, price: repriced(book, record) }
 }
 
-function repriced(
-  book: ReturnType<Services['prices']['version']>,
-  { operation, quantities, attributes }: ChargeRecord,
-): ChargeExplanation['price'] {
+function repriced(book: PriceBook | undefined, { operation, quantities, attributes }: ChargeRecord): ChargeExplanation['price'] {
   const price = book?.operations.get(operation)
   const call = price && priceCall(price, { quantities, attributes })
   return book && price && call && !isRefusal(call) ? { version: book.version, operation: price, call } : null

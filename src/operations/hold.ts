@@ -23,7 +23,7 @@ export interface HoldRequest extends WorkRequest {
 /** Sets credits aside: check and hold are one step. */
 export async function openHold(services: Services, caller: Caller, request: HoldRequest): Promise<Applied | Refusal> {
   const { target, ttlMs, policy } = request
-  const work = priceRequest(services, request)
+  const work = await priceRequest(services, request)
   const command = isRefusal(work) ? work : ({ kind: 'hold', ...work, ttlMs, policy } as const)
   return runCommand(services, caller, { account: target.account, command })
 }
@@ -46,11 +46,11 @@ export async function captureHold(
 ): Promise<Applied | Refusal> {
   const opened = await openedHold(services, hold)
   if (isRefusal(opened)) return opened
-  return runCommand(services, caller, { account: hold.account, command: captureOf(services, opened, request) })
+  return runCommand(services, caller, { account: hold.account, command: await captureOf(services, opened, request) })
 }
 
-function captureOf(services: Services, opened: HoldOpened, request: CaptureHoldRequest): Command | Refusal {
-  const priced = priceCapture(services, opened, request)
+async function captureOf(services: Services, opened: HoldOpened, request: CaptureHoldRequest): Promise<Command | Refusal> {
+  const priced = await priceCapture(services, opened, request)
   if (isRefusal(priced)) return priced
   const { seq: hold, creditType } = opened
   const { final, policy } = request
@@ -62,11 +62,11 @@ async function openedHold({ store }: Services, { account, seq }: Address): Promi
   return record?.kind === 'hold' ? record : refuse('hold_not_found', 'No hold has this id.')
 }
 
-function priceCapture(
+async function priceCapture(
   { prices, clock }: Services,
   opened: HoldOpened,
   request: CaptureHoldRequest,
-): Pick<CaptureCommand, 'work' | 'credits' | 'priced'> | Refusal {
+): Promise<Pick<CaptureCommand, 'work' | 'credits' | 'priced'> | Refusal> {
   const { operation, key, creditType } = opened
   const { amount, quantity, quantities } = request
   const work = { operation, key, attributes: request.attributes ?? opened.attributes, metadata: request.metadata ?? opened.metadata }
@@ -74,7 +74,7 @@ function priceCapture(
     const inherited = { ...work, quantities: opened.quantities, priceVersion: opened.priceVersion }
     return { work: inherited, credits: amount, priced: { credits: opened.credits, isInherited: true } }
   }
-  const book = opened.priceVersion === null ? prices.at(clock()) : prices.version(opened.priceVersion)
+  const book = opened.priceVersion === null ? prices.at(clock()) : await prices.published(opened.priceVersion)
   const usage = { operation, quantity, quantities, attributes: work.attributes }
   if (amount !== null)
     return { work: { ...work, quantities: namedQuantities(book, usage), priceVersion: null }, credits: amount, priced: null }

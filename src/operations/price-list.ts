@@ -8,25 +8,35 @@ import type { PriceBookRow, Store } from '../stores/store.ts'
 /** All published books, parsed once. */
 export class PriceList {
   readonly #store: Store
+  /** Whether all changes are heard of, whichever server makes them. */
+  readonly #isCurrent: () => boolean
   #rows: readonly PriceBookRow[] = []
   #books: readonly PriceBook[] = []
+  /** Counts the times that something is known to have been published, and up to which of them it was read. */
+  #noted = 0
+  #read = 0
 
   constructor(store: Store) {
     this.#store = store
+    this.#isCurrent = store.watch(({ of }) => {
+      if (of !== 'key') this.#noted++
+    })
   }
 
   /** Reads the books from the store: at start, and after one was published. */
   async load(): Promise<void> {
-    this.#rows = await this.#store.priceBooks()
-    this.#books = this.#rows.map(parseBook)
-  }
-
-  /** Reads the books again if another server has published one. */
-  async refresh(): Promise<void> {
+    const noted = this.#noted
     const rows = await this.#store.priceBooks()
-    if (rows.length === this.#rows.length) return
+    this.#read = Math.max(this.#read, noted)
+    // None is ever taken back, so fewer were read earlier than those that are known.
+    if (rows.length <= this.#rows.length) return
     this.#books = rows.map(parseBook)
     this.#rows = rows
+  }
+
+  /** Reads the books again if another server has published one, or may have. */
+  async keepUp(): Promise<void> {
+    if (this.#noted > this.#read || !this.#isCurrent()) await this.load()
   }
 
   /** The book in force at a moment; undefined: none was published. */
@@ -36,6 +46,12 @@ export class PriceList {
 
   version(version: number): PriceBook | undefined {
     return this.#books.find((book) => book.version === version)
+  }
+
+  /** A version that is known to exist: if this server has not heard of it yet, another has just published it. */
+  async published(version: number): Promise<PriceBook | undefined> {
+    if (this.version(version) === undefined) await this.load()
+    return this.version(version)
   }
 
   row(version: number): PriceBookRow | undefined {

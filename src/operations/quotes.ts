@@ -1,4 +1,4 @@
-/** Quotes: an estimate's price version, pinned for a while, in a text that only this server can make. */
+/** Quotes: an estimate's price version, pinned for a while, in a text that only servers on this store can make. */
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { PriceBook } from '../core/price-book.ts'
@@ -27,13 +27,13 @@ function sign(
 }
 
 /** The price book that a quote pins for the account. Refuses quote_invalid and quote_expired. */
-export function bookOfQuote({ store, prices, clock }: Services, quote: string, account: number): PriceBook | Refusal {
+export async function bookOfQuote({ store, prices, clock }: Services, quote: string, account: number): Promise<PriceBook | Refusal> {
   const [, version36, until36, signature] = QUOTE.exec(quote) ?? []
   if (version36 === undefined || until36 === undefined || signature === undefined) return refuse('quote_invalid', 'This is not a quote id.')
   const version = Number.parseInt(version36, 36)
   const untilMs = Number.parseInt(until36, 36)
   const isOwn = timingSafeEqual(Buffer.from(signature), Buffer.from(sign(store.secret, { account, version, untilMs })))
-  const book = isOwn ? prices.version(version) : undefined
+  const book = isOwn ? await prices.published(version) : undefined
   if (!book) return refuse('quote_invalid', 'The quote was not made by this server for this account.')
   if (untilMs <= clock()) return refuse('quote_expired', `The quote was good until ${new Date(untilMs).toISOString()}.`)
   return book

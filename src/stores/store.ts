@@ -154,6 +154,18 @@ export interface FeedItem {
   readonly record: JournalRecord
 }
 
+/** That something of what servers keep in memory has changed, through whichever of them. */
+export type Notice =
+  /** An API key's terms, secrets or end. */
+  | { readonly of: 'key'; readonly account: number; readonly seq: number }
+  /** A price book was published. */
+  | { readonly of: 'prices' }
+  /** Some notices may have been missed. */
+  | { readonly of: 'anything' }
+
+/** Work of which one process on a store is enough. */
+export type BackgroundWork = 'book due'
+
 /** What an audit found wrong. */
 export interface Difference {
   /** Which check failed; docs/reference/audit.md explains each. */
@@ -260,6 +272,17 @@ export interface Store extends PlainData {
   /** The position of the first record at or after a time. */
   positionAt(atMs: number): Promise<number>
 
+  /**
+   * Tells of what any process changes from now on, until the store is closed. Gives whether everything has been told that was
+   * changed until a second ago: while that is not so, whatever is kept in memory may be out of date.
+   */
+  watch(tell: (notice: Notice) => void): () => boolean
+
+  /**
+   * Whether some background work is this process's to do now. Of all that ask, one at a time is told so, for as long as it goes on
+   * asking; if it dies, another one within seconds. That saves work and no more: what is done must be right whoever does it.
+   */
+  claim(work: BackgroundWork): Promise<boolean>
   /** Accounts in which something is due by time, at most `limit`. */
   dueAccounts(nowMs: number, limit: number): Promise<readonly number[]>
   /** Derives everything again from the journal and compares. */
@@ -270,6 +293,8 @@ export interface Store extends PlainData {
   /** A value kept for the server itself, such as the hash of its operator key. */
   setting(name: string): Promise<string | undefined>
   saveSetting(name: string, value: string): Promise<void>
+  /** Keeps a value unless one is kept already, and gives the one that is: of processes that do this at once, all get the same. */
+  keepSetting(name: string, value: string): Promise<string>
 
   /** Throws when the store cannot answer. */
   ping(): Promise<void>

@@ -155,6 +155,20 @@ function pricesAndSettings(kind: ContractKind): void {
     assert.deepEqual([await reopened.setting('a'), await reopened.setting('b'), await reopened.setting('c')], ['two', '', undefined])
   })
 
+  test('a setting that is kept once stays what it was, whoever would keep another', async (t) => {
+    const { store, reopen } = await openTestStore(t, kind)
+    const kept = await Promise.all(['one', 'two', 'three'].map((value) => store.keepSetting('a', value)))
+    assert.equal(new Set(kept).size, 1)
+    assert.deepEqual([await store.keepSetting('a', 'four'), await (await reopen()).setting('a')], [kept[0], kept[0]])
+  })
+
+  test('whoever watches a store hears all before long, or knows that they do not', async (t) => {
+    const { store } = await openTestStore(t, kind)
+    const isCurrent = store.watch(() => undefined)
+    for (let waits = 0; !isCurrent() && waits < 1_000; waits++) await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.ok(isCurrent())
+  })
+
   test('a store has a secret of its own, made with it and kept', async (t) => {
     const one = await openTestStore(t, kind)
     const other = await openTestStore(t, kind)

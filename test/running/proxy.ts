@@ -11,6 +11,8 @@ export type Mishap =
   | 'cut after'
   /** It arrives late, and all that is sent after it behind it. */
   | 'delay'
+  /** It arrives, and the answer is late. */
+  | 'late answer'
   /** It arrives, and the server hears that the client will send no more; its answer still gets through. */
   | 'client ends'
   /** It arrives, and the client hears that the server will send no more, before any answer; what it sends all the same gets through. */
@@ -28,8 +30,10 @@ interface Pair {
   readonly upstream: Socket
   /** Nothing that the server says gets through. */
   isSilent: boolean
-  /** Data that waits behind what is delayed; null: nothing is. */
+  /** Data for the server that waits behind what is delayed; null: nothing is. */
   delayed: Buffer[] | null
+  /** The same for the client. */
+  late: Buffer[] | null
 }
 
 /** Passes everything on until it is told otherwise. */
@@ -74,7 +78,7 @@ export class TcpProxy {
       return
     }
     const upstream = connect({ port: Number(this.#target.port), host: this.#target.hostname, allowHalfOpen: true })
-    const pair: Pair = { client, upstream, isSilent: false, delayed: null }
+    const pair: Pair = { client, upstream, isSilent: false, delayed: null, late: null }
     this.#pairs.add(pair)
     const end = (): void => {
       this.#pairs.delete(pair)
@@ -85,7 +89,8 @@ export class TcpProxy {
     client.on('error', end).on('close', end)
     client.on('end', () => upstream.end())
     upstream.on('data', (data: Buffer) => {
-      if (!pair.isSilent) client.write(this.answer(data))
+      if (pair.late) pair.late.push(data)
+      else if (!pair.isSilent) client.write(this.answer(data))
     })
     // What the server said last still has to reach the client; that it has gone is told with it, or not at all.
     const goodbye = (): void => {
@@ -111,6 +116,7 @@ export class TcpProxy {
 
   #afterwards(pair: Pair, mishap: Mishap | null): void {
     if (mishap === 'client ends') pair.upstream.end()
+    if (mishap === 'late answer') this.#delayAnswers(pair)
     if (mishap === 'silence' || mishap === 'cut after' || mishap === 'server ends') pair.isSilent = true
     if (mishap === 'server ends') pair.client.end()
     if (mishap !== 'cut after') return
@@ -125,6 +131,14 @@ export class TcpProxy {
     setTimeout(() => {
       for (const one of pair.delayed ?? []) pair.upstream.write(one)
       pair.delayed = null
+    }, DELAY_MS)
+  }
+
+  #delayAnswers(pair: Pair): void {
+    pair.late ??= []
+    setTimeout(() => {
+      for (const one of pair.late ?? []) pair.client.write(this.answer(one))
+      pair.late = null
     }, DELAY_MS)
   }
 

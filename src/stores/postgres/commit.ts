@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { DecidedBatch } from '../batch.ts'
 import { OutOfServiceError } from '../store.ts'
 import { ConnectionLostError, verdictOn } from './faults.ts'
+import { noticesOf, tellAll } from './notices.ts'
 import { profileWrites } from './profiles.ts'
 import { BEGIN, COMMIT, OutcomeUnknownError, pauseAfter, ROLLBACK, type Session } from './session.ts'
 import { bucketOfBatch, type CommitName, GIVE_UP, writesOf } from './write.ts'
@@ -22,7 +23,9 @@ export interface CommitOptions {
  */
 export async function commitBatch(session: Session, batch: DecidedBatch, { tick, isBegun }: CommitOptions): Promise<void> {
   const name = { bucket: bucketOfBatch(batch), id: randomUUID(), tick }
-  const parts = [...writesOf(batch, name, session.run.reach), ...profileWrites(batch, tick)]
+  const notices = noticesOf(batch)
+  const told = notices.length > 0 ? [tellAll(session.schema, notices)] : []
+  const parts = [...writesOf(batch, name, session.run.reach), ...profileWrites(batch, tick), ...told]
   const isAlone = !isBegun && parts.length === 1
   const writes = [
     ...(isBegun || isAlone ? [] : [{ statement: BEGIN, values: [] }]),

@@ -12,12 +12,14 @@ import { ownersOf, readProfiles } from './accounts.ts'
 import { type Address, DEFAULT_PATIENCE, type Patience, type Reach, readAddress } from './address.ts'
 import { auditInThread } from './audit.ts'
 import { bucketOf } from './buckets.ts'
+import { Claims } from './claims.ts'
 import { assertReady, prepareDatabase } from './database.ts'
 import { messageOf } from './faults.ts'
 import { Feed } from './feed.ts'
 import { Lane } from './ledger.ts'
+import { Listener } from './listener.ts'
 import { dueAccounts, listAccounts } from './listings.ts'
-import { publishPriceBook, readPriceBooks, readSetting, saveSetting, settingMadeOnce } from './price-books.ts'
+import { keepSetting, publishPriceBook, readPriceBooks, readSetting, saveSetting } from './price-books.ts'
 import { KeyReader } from './profiles.ts'
 import { Readers } from './readers.ts'
 import { HistoryReader } from './reads.ts'
@@ -58,7 +60,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   try {
     const feed = new Feed(readers)
     const { highMs, tick } = await feed.head()
-    const secret = await settingMadeOnce(readers.run, 'secret', randomBytes(32).toString('base64url'))
+    const secret = await keepSetting(readers.run, 'secret', randomBytes(32).toString('base64url'))
     const clock = steady(options.clock ?? Date.now, highMs)
     const cache = new StateCache(options.maxCachedAccounts ?? DEFAULT_CACHED_ACCOUNTS)
     const ticks = new Ticks(tick)
@@ -66,7 +68,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       { length: options.lanes ?? LANES[reach] },
       () => new QueuedLane({ address, patience, lane: (session) => new Lane({ session, cache, ticks, clock }) }),
     )
-    return makeStore({ address, readers, feed, secret, clock, commands: new Commands(lanes) })
+    const listener = new Listener(address, patience)
+    return makeStore({ address, readers, feed, secret, clock, listener, commands: new Commands(lanes) })
   } catch (cause) {
     await readers.close()
     if (!(cause instanceof OutOfServiceError)) throw cause
@@ -176,14 +179,16 @@ interface StoreParts {
   readonly feed: Feed
   readonly secret: string
   readonly clock: () => number
+  readonly listener: Listener
   readonly commands: Commands
 }
 
-function makeStore({ address, readers, feed, secret, clock, commands }: StoreParts): Store {
+function makeStore({ address, readers, feed, secret, clock, listener, commands }: StoreParts): Store {
   const { run } = readers
   const history = new HistoryReader(readers)
   const keys = new KeyReader(run)
   const states = new StateReads(run)
+  const claims = new Claims(readers.soon)
   return {
     ...plainData(new PostgresStatements(readers)),
     secret,
@@ -209,14 +214,19 @@ function makeStore({ address, readers, feed, secret, clock, commands }: StorePar
     publishPrices: (book) => publishPriceBook(readers, book, clock),
     feed: (after, limit) => feed.page(after, limit),
     positionAt: (atMs) => feed.positionAt(atMs),
+    watch: (tell) => listener.watch(tell),
+    claim: (work) => claims.claim(work),
     dueAccounts: (nowMs, limit) => dueAccounts(readers, nowMs, limit),
     audit: () => auditInThread(address),
     setting: (name) => readSetting(run, name),
     saveSetting: (name, value) => saveSetting(run, name, value),
+    keepSetting: (name, value) => keepSetting(run, name, value),
     ping: () => assertReady(readers.soon),
     close: async () => {
       await commands.close()
-      await readers.close()
+      // Those that cannot be released now end by themselves.
+      await Promise.allSettled([claims.release()])
+      await Promise.all([listener.close(), readers.close()])
     },
   }
 }

@@ -2,6 +2,7 @@
 
 import { type Refusal, refuse } from '../../core/refusals.ts'
 import type { NewPriceBook, PriceBookRow } from '../store.ts'
+import { tellAll } from './notices.ts'
 import type { Readers } from './readers.ts'
 import type { Runner, Statement } from './session.ts'
 
@@ -18,6 +19,7 @@ const ALL: Statement = { name: 'price books', text: `select ${COLUMNS} from pric
 const BY_KEY: Statement = { name: 'price book by key', text: `select ${COLUMNS} from price_books where key_hash = $1` }
 /** Publishing is rare: whoever publishes keeps others out until it is committed. */
 const LOCK: Statement = { name: 'lock price books', text: 'lock table price_books in share row exclusive mode' }
+const LAST: Statement = { name: 'last published', text: 'select max(published_at_ms) as "atMs" from price_books' }
 const INSERT: Statement = {
   name: 'publish price book',
   text: `insert into price_books (version, effective_at_ms, published_at_ms, prices, key_hash, fingerprint)
@@ -38,17 +40,19 @@ export async function readPriceBooks(run: Runner): Promise<readonly PriceBookRow
 /** Publishes a price book. Refuses idempotency_key_reused, and effective_at_passed. */
 export function publishPriceBook(readers: Readers, book: NewPriceBook, clock: () => number): Promise<Published | Refusal> {
   // Done again, a book with a key is found by it; one without would be published twice.
-  return readers.transaction((run) => publish(run, book, clock), { isRepeatable: book.idempotency !== null })
+  return readers.transaction((run) => publish(run, book, { clock, schema: readers.schema }), { isRepeatable: book.idempotency !== null })
 }
 
 async function publish(
   run: Runner,
   { effectiveAtMs, prices, idempotency }: NewPriceBook,
-  clock: () => number,
+  { clock, schema }: { readonly clock: () => number; readonly schema: string },
 ): Promise<Published | Refusal> {
   const keyHash = idempotency?.keyHashes[0] ?? null
   await run(LOCK, [])
-  const nowMs = clock()
+  // Not before the last one, even if that was published by a node whose clock is ahead: or it would never come into force.
+  const [last] = await run<{ atMs: number }>(LAST, [])
+  const nowMs = Math.max(clock(), last?.atMs ?? 0)
   const [known] = keyHash === null ? [] : await run<RawBook & { [name: string]: unknown }>(BY_KEY, [keyHash])
   if (known) {
     if (known.fingerprint === idempotency?.fingerprint) return { book: decodeBook(known), isReplay: true }
@@ -59,6 +63,8 @@ async function publish(
   const values = [effectiveAtMs ?? nowMs, nowMs, JSON.stringify(prices), keyHash, idempotency?.fingerprint ?? null]
   const [row] = await run<RawBook & { [name: string]: unknown }>(INSERT, values)
   if (!row) throw new Error('the price book was not inserted')
+  const { statement, values: notices } = tellAll(schema, [{ of: 'prices' }])
+  await run(statement, notices)
   return { book: decodeBook(row), isReplay: false }
 }
 
@@ -84,8 +90,8 @@ export async function saveSetting(run: Runner, name: string, value: string): Pro
   await run(SAVE, [name, value])
 }
 
-/** The value of a setting that is made once: of nodes that start together, one makes it for all. */
-export async function settingMadeOnce(run: Runner, name: string, made: string): Promise<string> {
-  await run(KEEP, [name, made])
-  return (await readSetting(run, name)) ?? made
+/** The value that is kept already, or this one: of nodes that start together, one makes it for all. */
+export async function keepSetting(run: Runner, name: string, value: string): Promise<string> {
+  await run(KEEP, [name, value])
+  return (await readSetting(run, name)) ?? value
 }

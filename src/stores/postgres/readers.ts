@@ -55,6 +55,10 @@ export class Readers {
     this.#pool.on('remove', (client) => this.#clients.delete(client))
   }
 
+  get schema(): string {
+    return this.#address.schema
+  }
+
   async #runOnce<Row extends QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly Row[]> {
     return this.#persist(async () => {
       const client = await this.#take()

@@ -100,6 +100,10 @@ export class Session {
     return this.#client !== null
   }
 
+  get schema(): string {
+    return this.#address.schema
+  }
+
   /** Opens the session if it is not. Throws OutOfServiceError when that does not succeed in time. */
   async open(): Promise<void> {
     for (let attempt = 1; this.#client === null; attempt++) {

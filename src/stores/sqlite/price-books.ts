@@ -70,4 +70,11 @@ export class Settings {
   save(name: string, value: string): void {
     this.#save.run(name, value)
   }
+
+  /** The value that is kept already, or this one. */
+  keep(name: string, value: string): string {
+    const known = this.read(name)
+    if (known === undefined) this.save(name, value)
+    return known ?? value
+  }
 }

@@ -141,11 +141,7 @@ class SqliteStore implements Store {
   }
 
   #readSecret(): string {
-    const known = this.#settings.read('secret')
-    if (known !== undefined) return known
-    const made = randomBytes(32).toString('base64url')
-    this.#settings.save('secret', made)
-    return made
+    return this.#settings.keep('secret', randomBytes(32).toString('base64url'))
   }
 
   #sweepWhenIdle(): void {
@@ -281,6 +277,16 @@ class SqliteStore implements Store {
     return this.#history.positionAt(atMs)
   }
 
+  /** No other process changes the file, and whoever changes it through this one knows. */
+  watch(): () => boolean {
+    return () => true
+  }
+
+  /** No other process has the file. */
+  async claim(): Promise<boolean> {
+    return true
+  }
+
   async dueAccounts(nowMs: number, limit: number): Promise<readonly number[]> {
     const { dues } = this.#memory
     const waiting = [...dues].filter(([, dueMs]) => dueMs <= nowMs).sort(([, a], [, b]) => a - b)
@@ -298,6 +304,10 @@ class SqliteStore implements Store {
 
   async saveSetting(name: string, value: string): Promise<void> {
     this.#settings.save(name, value)
+  }
+
+  async keepSetting(name: string, value: string): Promise<string> {
+    return this.#settings.keep(name, value)
   }
 
   async ping(): Promise<void> {
