@@ -34,7 +34,7 @@ const TABLES_OF: Readonly<Record<StoreKind, { readonly own: readonly string[]; r
     listed: "select name from sqlite_schema where type = 'table' and name <> 'things'",
   },
   postgres: {
-    own: ['batches', 'external_ids', 'feed', 'feed_head', 'opening_keys', 'schema_version'],
+    own: ['batches', 'claims', 'external_ids', 'feed', 'feed_head', 'opening_keys', 'schema_version'],
     listed: "select cast(tablename as text) as name from pg_tables where schemaname = current_schema() and tablename <> 'things'",
   },
 }

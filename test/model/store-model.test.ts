@@ -6,9 +6,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { type BudgetTerms, poolOf } from '../../src/core/account.ts'
@@ -23,13 +20,13 @@ import { viewAt } from '../../src/core/due.ts'
 import { isCharge, type JournalRecord } from '../../src/core/record.ts'
 import { isRefusal, type Refusal } from '../../src/core/refusals.ts'
 import { fingerprintOf } from '../../src/stores/chain.ts'
-import { openSqliteStore } from '../../src/stores/sqlite/sqlite-store.ts'
-import type { Applied, Store, Transaction } from '../../src/stores/store.ts'
+import type { Applied, Transaction } from '../../src/stores/store.ts'
 import { recordsOf } from '../contract/looking.ts'
-import { assertSoundFile } from '../running/ledger.ts'
 import * as memory from '../running/memory-account.ts'
+import { STORE_KINDS, type StoreKind } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { type BudgetSpec, type ChargeSpec, type Command, Oracle, type Outcome } from './oracle.ts'
+import { PLACES, type Place } from './place.ts'
 
 const { MINUTE_MS, HOUR_MS, DAY_MS } = memory
 const CREDIT_TYPES = ['credits', 'image_credits'] as const
@@ -37,7 +34,9 @@ const CREDIT_TYPES = ['credits', 'image_credits'] as const
 const FIRST_MS = Date.UTC(2026, 1, 28, 22)
 const ACCOUNTS = [1_000_003, 7, 2 ** 40 - 1] as const
 const SEEDS = [11, 12, 13, 14]
-const RUNS_PER_SEED = 40
+const RUNS_PER_SEED: Readonly<Record<StoreKind, number>> = { sqlite: 40, postgres: 12 }
+/** Longest that the runs of a seed may take, on a machine with much else to do. */
+const LIMIT_MS = 120_000
 
 const whole = (amount: number): bigint => BigInt(amount) * MICRO
 const nullOr = <Value>(arbitrary: fc.Arbitrary<Value>, every = 2): fc.Arbitrary<Value | null> =>
@@ -169,8 +168,16 @@ const turn = fc.record({ wait, between, steps: fc.array(fc.tuple(fc.nat(2), step
 const plan = fc.array(turn, { minLength: 1, maxLength: 40, size: 'max' })
 type Plan = typeof plan extends fc.Arbitrary<infer Drawn> ? Drawn : never
 
-/** What came up in all runs together. */
-const seen = { refusals: new Set<string>(), kinds: new Set<string>(), replays: 0, refused: 0, done: 0, restarts: 0, crashes: 0 }
+/** What came up in all runs on a kind of store. */
+class Seen {
+  readonly refusals = new Set<string>()
+  readonly kinds = new Set<string>()
+  replays = 0
+  refused = 0
+  done = 0
+  restarts = 0
+  crashes = 0
+}
 
 type Named = 'grant' | 'hold' | 'charge' | 'key'
 
@@ -267,37 +274,42 @@ class Party {
 /** What must come of a request. */
 type Expected = Readonly<{ refused: string; index: number | null }> | Readonly<{ records: readonly JournalRecord[]; isReplay: boolean }>
 
+/** The time of a run: that of the machine, and that of a store which is open. */
+class Time {
+  machineMs = memory.START_MS
+  /** The store's time never goes back while it is open. A restart knows of it what is on record. */
+  storeMs = memory.START_MS
+
+  pass(ms: number): void {
+    this.machineMs += ms
+    this.storeMs = Math.max(this.storeMs, this.machineMs)
+  }
+}
+
 class World {
-  readonly folder = mkdtempSync(join(tmpdir(), 'obol-model-'))
   readonly story: string[] = []
   readonly parties = ACCOUNTS.map((number) => new Party(number))
   readonly #oracle = new Oracle()
-  readonly #clock = { nowMs: memory.START_MS }
-  #nowMs = memory.START_MS
+  readonly #place: Place
+  readonly #time: Time
+  readonly #seen: Seen
   readonly #taken = new Map<string, { readonly request: Request; readonly records: readonly JournalRecord[] }>()
   readonly #past: Request[] = []
-  #file: string
-  #store: Store
-  #openings = 0
   #words = 0
 
-  constructor() {
-    this.#file = join(this.folder, 'obol.db')
-    this.#store = this.#open()
-  }
-
-  #open(): Store {
-    const onFault = (fault: unknown) => assert.fail(String(fault))
-    return openSqliteStore({ file: this.#file, clock: () => this.#clock.nowMs, onFault, maxCachedAccounts: 100 })
+  constructor(place: Place, time: Time, seen: Seen) {
+    this.#place = place
+    this.#time = time
+    this.#seen = seen
   }
 
   /** Opens the accounts, each with credits. The first may begin with a debt. */
   async begin(isInDebt: boolean): Promise<void> {
     for (const { number, name } of this.parties) {
-      await make.make(this.#store, number, make.createAccount())
-      this.#oracle.apply(name, this.#clock.nowMs, { do: 'create_account', policy: null })
+      await make.make(this.#place.store(), number, make.createAccount())
+      this.#oracle.apply(name, this.#time.storeMs, { do: 'create_account', policy: null })
     }
-    this.#pass(FIRST_MS - this.#clock.nowMs)
+    this.#pass(FIRST_MS - this.#time.machineMs)
     const always = { priority: null, effectiveAtMs: null, expiresAtMs: null, paid: false } as const
     for (const party of this.parties)
       await this.#do(party, { do: 'grant', as: party.newName(), creditType: 'credits', credits: whole(200), source: 'topup', ...always })
@@ -313,15 +325,13 @@ class World {
     await this.#send([this.#expect(this.request(party, command))])
   }
 
-  /** The store's time never goes back while it is open. A restart knows of it what is on record. */
   #pass(ms: number): void {
-    this.#clock.nowMs += ms
-    this.#nowMs = Math.max(this.#nowMs, this.#clock.nowMs)
-    for (const { core } of this.parties) core.nowMs = this.#nowMs
+    this.#time.pass(ms)
+    for (const { core } of this.parties) core.nowMs = this.#time.storeMs
   }
 
   untilDue(at: number, offset: number): number {
-    const ms = (this.parties[at]?.core.state.dueMs ?? 0) + offset - this.#clock.nowMs
+    const ms = (this.parties[at]?.core.state.dueMs ?? 0) + offset - this.#time.machineMs
     return ms > 0 && ms < 35 * DAY_MS ? ms : 0
   }
 
@@ -354,7 +364,7 @@ class World {
 
   async take({ wait: pause, between: event, steps }: Plan[number]): Promise<void> {
     if (event === 'restart' || event === 'crash') await this.#restart(event)
-    if (event === 'reads') for (const { number } of this.parties) await this.#store.records(number, { limit: 1 })
+    if (event === 'reads') for (const { number } of this.parties) await this.#place.store().records(number, { limit: 1 })
     this.#pass(pause(this))
     const expected = steps.map(([at, next]) => this.#expect(next(this, this.parties[at] ?? assert.fail())))
     await this.#send(expected)
@@ -363,18 +373,9 @@ class World {
 
   async #restart(event: 'restart' | 'crash'): Promise<void> {
     this.story.push(event)
-    seen[event === 'crash' ? 'crashes' : 'restarts'] += 1
-    const before = this.#file
-    if (event === 'crash') {
-      this.#openings += 1
-      this.#file = join(this.folder, `${this.#openings}`, 'obol.db')
-      mkdirSync(join(this.folder, `${this.#openings}`))
-      for (const part of ['', '-wal']) if (existsSync(`${before}${part}`)) copyFileSync(`${before}${part}`, `${this.#file}${part}`)
-      assertSoundFile(this.#file, 'what a crash leaves is sound')
-    }
-    await this.#store.close()
-    this.#store = this.#open()
-    this.#nowMs = Math.max(...this.parties.map(({ core }) => core.state.atMs))
+    this.#seen[event === 'crash' ? 'crashes' : 'restarts'] += 1
+    if (event === 'restart' || this.#place.forgetsTime) this.#time.storeMs = Math.max(...this.parties.map(({ core }) => core.state.atMs))
+    await this.#place.restart(event)
   }
 
   /** Puts a request to the model and to the core alone, and says what the store must make of it. */
@@ -413,7 +414,7 @@ class World {
 
   async #send(expected: readonly (readonly [Request, Expected])[]): Promise<void> {
     const outcomes = await make.sendTogether(
-      this.#store,
+      this.#place.store(),
       expected.map(([{ transaction }]) => transaction),
     )
     for (const [index, outcome] of outcomes.entries()) {
@@ -421,20 +422,20 @@ class World {
       if (isRefusal(outcome)) {
         const at = typeof outcome.facts.index === 'number' ? outcome.facts.index : null
         assert.deepEqual({ refused: outcome.refused, index: at }, want, `the store, of ${show(request.command)}`)
-        seen.refusals.add(outcome.refused)
-        seen.refused += 1
+        this.#seen.refusals.add(outcome.refused)
+        this.#seen.refused += 1
       } else {
         const { account, ...made }: Applied = outcome
         assert.deepEqual([account, made], [request.party.number, want], `the store, of ${show(request.command)}`)
-        if (made.isReplay) seen.replays += 1
-        else seen.done += 1
+        if (made.isReplay) this.#seen.replays += 1
+        else this.#seen.done += 1
       }
     }
   }
 
   /** The store's state is the core's, and what can be seen of it is what the model says. */
   async #compare({ number, name, core, seq }: Party): Promise<void> {
-    const state = await this.#store.state(number)
+    const state = await this.#place.store().state(number)
     assert.ok(state)
     assert.equal(encodeState(state), encodeState(core.state), `the state of ${name}`)
     const { nowMs } = core
@@ -458,36 +459,33 @@ class World {
     }
   }
 
-  /** Closes the store: its file is sound, and opened again it says what the core's journals say, in every list. */
+  /** What the store leaves is sound, and opened again it says what the core's journals say, in every list. */
   async end(): Promise<void> {
-    await this.#store.close()
-    assertSoundFile(this.#file, 'the file is sound in the end')
-    this.#store = this.#open()
+    await this.#place.assertSound()
     for (const { number, core } of this.parties) {
-      assert.deepEqual(await recordsOf(this.#store, number), core.journal, 'the journal')
-      assert.equal(encodeState((await this.#store.state(number)) ?? assert.fail()), encodeState(core.state))
+      assert.deepEqual(await recordsOf(this.#place.store(), number), core.journal, 'the journal')
+      assert.equal(encodeState((await this.#place.store().state(number)) ?? assert.fail()), encodeState(core.state))
       for (const record of core.journal) await this.#compareRows(number, core, record)
-      for (const { kind } of core.journal) seen.kinds.add(kind)
+      for (const { kind } of core.journal) this.#seen.kinds.add(kind)
     }
   }
 
   async #compareRows(number: number, core: memory.MemoryAccount, { kind, seq }: JournalRecord): Promise<void> {
     if (kind === 'hold') {
-      const row = await this.#store.hold(number, seq)
+      const row = await this.#place.store().hold(number, seq)
       const ended = core.endedHold(seq)
       assert.deepEqual([row?.status, row?.lateCharge !== null], [ended?.status ?? 'live', ended?.isLateCaptured ?? false], `hold ${seq}`)
     }
     if (kind === 'grant')
-      assert.equal((await this.#store.grant(number, seq))?.status, core.closedGrant(seq)?.status ?? openStatus(core, seq), `grant ${seq}`)
+      assert.equal(
+        (await this.#place.store().grant(number, seq))?.status,
+        core.closedGrant(seq)?.status ?? openStatus(core, seq),
+        `grant ${seq}`,
+      )
     const charge = core.chargeFacts(seq)
-    if (charge) assert.equal((await this.#store.refunds(number, [seq])).get(seq) ?? 0n, charge.refunded, `refunds of ${seq}`)
+    if (charge) assert.equal((await this.#place.store().refunds(number, [seq])).get(seq) ?? 0n, charge.refunded, `refunds of ${seq}`)
     if (kind === 'key_created')
-      assert.equal((await this.#store.key(number, seq))?.revokedAtMs === null, core.keyFacts(seq)?.isRevoked === false)
-  }
-
-  async close(): Promise<void> {
-    await this.#store.close()
-    rmSync(this.folder, { recursive: true })
+      assert.equal((await this.#place.store().key(number, seq))?.revokedAtMs === null, core.keyFacts(seq)?.isRevoked === false)
   }
 
   #commandFor(party: Party, command: Command): CoreCommand {
@@ -575,8 +573,10 @@ function show(value: object): string {
 }
 
 /** Runs a plan in a fresh world, and tells what happened if the three come to differ. */
-async function run(turns: Plan, isInDebt: boolean): Promise<void> {
-  const world = new World()
+async function run(kind: StoreKind, seen: Seen, [turns, isInDebt]: readonly [Plan, boolean]): Promise<void> {
+  const time = new Time()
+  const place = await PLACES[kind]({ machine: () => time.machineMs, steady: () => time.storeMs })
+  const world = new World(place, time, seen)
   try {
     await world.begin(isInDebt)
     for (const one of turns) await world.take(one)
@@ -584,31 +584,33 @@ async function run(turns: Plan, isInDebt: boolean): Promise<void> {
   } catch (cause) {
     throw new Error(`${cause instanceof Error ? cause.message : cause}\n\n${world.story.slice(-100).join('\n')}`, { cause })
   } finally {
-    await world.close()
+    await place.remove()
   }
 }
 
 /** Limits that take a thousand of something to reach, where the core's own model test goes, and what a caller's key is asked first. */
 const ELSEWHERE = ['too_many_open_grants', 'too_many_open_holds', 'too_many_keys', 'key_revoked']
 
-test('the store, the core alone and the naive model agree on every outcome, state and row', async (t) => {
-  for (const seed of SEEDS)
-    await t.test(`in random runs from seed ${seed}`, () =>
-      fc.assert(fc.asyncProperty(plan, fc.boolean(), run), {
-        seed,
-        numRuns: RUNS_PER_SEED,
-        interruptAfterTimeLimit: 60_000,
-        markInterruptAsFailure: true,
-      }),
-    )
-  await t.test('with every refusal, every kind of record, replays, restarts and crashes in them', () => {
-    const missing = [
-      ...memory.refusalsOfDecisions().filter((code) => !ELSEWHERE.includes(code) && !seen.refusals.has(code)),
-      ...memory.kindsOfRecords().filter((kind) => !seen.kinds.has(kind)),
-    ]
-    assert.deepEqual(missing, [])
-    assert.ok(seen.refusals.has('idempotency_key_reused'))
-    assert.ok(seen.replays > 100 && seen.restarts > 10 && seen.crashes > 10, JSON.stringify({ ...seen, refusals: 0, kinds: 0 }))
-    assert.ok(seen.refused <= 0.6 * (seen.refused + seen.done), `${seen.refused} of ${seen.refused + seen.done} commands were refused`)
+for (const kind of STORE_KINDS)
+  test(`a ${kind} store, the core alone and the naive model agree on every outcome, state and row`, async (t) => {
+    const seen = new Seen()
+    for (const seed of SEEDS)
+      await t.test(`in random runs from seed ${seed}`, () =>
+        fc.assert(
+          fc.asyncProperty(plan, fc.boolean(), (...drawn) => run(kind, seen, drawn)),
+          { seed, numRuns: RUNS_PER_SEED[kind], interruptAfterTimeLimit: LIMIT_MS, markInterruptAsFailure: true },
+        ),
+      )
+    await t.test('with every refusal, every kind of record, replays, restarts and crashes in them', () => checkCoverage(seen))
   })
-})
+
+function checkCoverage(seen: Seen): void {
+  const missing = [
+    ...memory.refusalsOfDecisions().filter((code) => !ELSEWHERE.includes(code) && !seen.refusals.has(code)),
+    ...memory.kindsOfRecords().filter((kind) => !seen.kinds.has(kind)),
+  ]
+  assert.deepEqual(missing, [])
+  assert.ok(seen.refusals.has('idempotency_key_reused'))
+  assert.ok(seen.replays > 100 && seen.restarts > 10 && seen.crashes > 10, JSON.stringify({ ...seen, refusals: 0, kinds: 0 }))
+  assert.ok(seen.refused <= 0.6 * (seen.refused + seen.done), `${seen.refused} of ${seen.refused + seen.done} commands were refused`)
+}

@@ -121,7 +121,7 @@ export class Lane {
 
   /**
    * Decides what needs nothing but states. A refusal on a remembered state proves nothing, and what comes after it on the same
-   * account must not overtake it: both are left.
+   * account or under the same key must not overtake it: both are left.
    */
   #decideFast(transactions: readonly Transaction[]): {
     readonly batch: Batch<Entry>
@@ -131,13 +131,14 @@ export class Lane {
     const batch = this.#newBatch(this.#remembered())
     const done: (readonly [number, Outcome])[] = []
     const left: number[] = []
-    const behind = new Set<number>()
+    const behind = new Set<number | string>()
     for (const [index, transaction] of transactions.entries()) {
-      const outcome = behind.has(transaction.account) ? null : decided(batch, transaction)
+      const isBehind = left.length > 0 && namesOf(transaction).some((name) => behind.has(name))
+      const outcome = isBehind ? null : decided(batch, transaction)
       if (outcome !== null) done.push([index, outcome])
       else {
         left.push(index)
-        behind.add(transaction.account)
+        for (const name of namesOf(transaction)) behind.add(name)
       }
     }
     return { batch, done, left }
@@ -278,6 +279,11 @@ export class Lane {
     for (const [account, entry] of entries) if (!batch.working.has(account)) this.#parts.cache.keep(account, entry)
     return outcomes
   }
+}
+
+/** What another command must have in common with one to be behind it. */
+function namesOf({ account, idempotency }: Transaction): readonly (number | string)[] {
+  return [account, ...(idempotency?.keyHashes ?? [])]
 }
 
 /** What becomes of a command on remembered states; null: that cannot be told. Only what is written is proved by the write. */
