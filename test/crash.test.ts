@@ -1,7 +1,7 @@
 /**
  * A server that is killed at any moment loses nothing that it has acknowledged, does nothing twice, and leaves no hold stuck.
- * It runs as a process under load and is killed with SIGKILL, again and again on one store, sometimes while it starts. Each start
- * is some seconds later by its clock, so holds expire in between. OBOL_TEST_SEED repeats a run; OBOL_TEST_CRASHES sets its length.
+ * It runs as a process under load and is killed with SIGKILL, again and again on one store, sometimes while it starts; or there are two
+ * of them on one store, and while one is killed the other goes on; or the PostgreSQL under them dies. Each start is some seconds later by its clock, so holds expire in between. OBOL_TEST_SEED repeats a run; OBOL_TEST_CRASHES sets its length.
  */
 
 import assert from 'node:assert/strict'
@@ -14,8 +14,9 @@ import type { AuditReport } from '../src/stores/store.ts'
 import { checkAnyOrder, checkSequence } from './linearizability.ts'
 import { CrashClients, type Settled } from './running/crash-clients.ts'
 import { type JournalLine, readCharges, readJournal, withReleases } from './running/history.ts'
-import { caller, OPERATOR_KEY, type TestObol } from './running/obol.ts'
-import { dropSchema, newSchema } from './running/postgres.ts'
+import { KilledServers } from './running/killed-servers.ts'
+import { OPERATOR_KEY, type TestObol } from './running/obol.ts'
+import { dropSchema, newSchema, testServer } from './running/postgres.ts'
 import { makeFolder, nodeAhead, runObol, type ServerProcess, startAndKill, startServer } from './running/process.ts'
 import { Random } from './running/random.ts'
 import { attemptAt, creditsOf, type Worked } from './running/workload.ts'
@@ -37,20 +38,43 @@ const SHORT_SECONDS = 60
 const LONG_SECONDS = 3_600
 /** Readings of a balance and its holds until one is of a single moment. */
 const MAX_READINGS = 20
+/** Answers that are waited for once a database is back. */
+const ANSWERS_AFTERWARDS = 60
 /** Longest that booking what is due may take. */
 const BOOKING_MS = 15_000
 
 const STORES = [
-  { kind: 'SQLite', crashes: CRASHES, make: sqliteStore },
-  { kind: 'PostgreSQL', crashes: CRASHES, make: postgresStore },
-] as const
+  { what: 'a server on SQLite is', dies: 'servers', servers: 1, crashes: CRASHES, make: sqliteStore },
+  {
+    what: 'two servers on one PostgreSQL are, one after the other,',
+    dies: 'servers',
+    servers: 2,
+    crashes: Math.ceil(CRASHES * 0.6),
+    make: postgresStore,
+  },
+  { what: 'the PostgreSQL of two servers is', dies: 'database', servers: 2, crashes: Math.ceil(CRASHES * 0.2), make: postgresStore },
+] as const satisfies readonly System[]
 
-async function sqliteStore(t: TestContext): Promise<{ readonly url: string; readonly audit: () => Promise<AuditReport> }> {
+/** What is killed, and what it is part of. */
+interface System {
+  readonly what: string
+  readonly dies: 'servers' | 'database'
+  readonly servers: number
+  readonly crashes: number
+  readonly make: (t: TestContext) => Promise<CrashedStore>
+}
+
+interface CrashedStore {
+  readonly url: string
+  readonly audit: () => Promise<AuditReport>
+}
+
+async function sqliteStore(t: TestContext): Promise<CrashedStore> {
   const file = `${makeFolder(t)}/obol.db`
   return { url: `sqlite:${file}`, audit: async () => auditFile(file) }
 }
 
-async function postgresStore(t: TestContext): ReturnType<typeof sqliteStore> {
+async function postgresStore(t: TestContext): Promise<CrashedStore> {
   const url = await newSchema()
   t.after(() => dropSchema(url))
   return { url, audit: () => auditDatabase(url) }
@@ -62,14 +86,16 @@ class World {
   readonly #t: TestContext
   readonly #env: Readonly<Record<string, string>>
   readonly #audit: () => Promise<AuditReport>
+  readonly #servers: number
   #aheadMs = 0
   /** How long the last start took. */
   #startMs = 0
 
-  constructor(t: TestContext, { url, audit }: Awaited<ReturnType<(typeof STORES)[number]['make']>>) {
+  constructor(t: TestContext, servers: number, { url, audit }: CrashedStore) {
     this.#t = t
     this.#env = { OBOL_DATABASE_URL: url, OBOL_OPERATOR_KEY: OPERATOR_KEY }
     this.#audit = audit
+    this.#servers = servers
   }
 
   /** What a crash leaves must pass an audit as it is, before a server has started on it. */
@@ -77,13 +103,14 @@ class World {
     assert.deepEqual((await this.#audit()).differences, [], 'what the crash has left is sound')
   }
 
-  /** Starts a server, so much later than the last one by its clock. */
-  async start(laterMs = STEP_MS): Promise<{ readonly server: ServerProcess; readonly call: Call }> {
+  /** Starts the servers, so much later than the last ones by their clocks. */
+  async start(laterMs = STEP_MS): Promise<KilledServers> {
     this.#aheadMs += laterMs
     const startedMs = performance.now()
-    const server = await startServer(this.#t, 'serve', { env: this.#env, node: nodeAhead(this.#aheadMs) })
+    const start = (): Promise<ServerProcess> => startServer(this.#t, 'serve', { env: this.#env, node: nodeAhead(this.#aheadMs) })
+    const servers = await Promise.all(Array.from({ length: this.#servers }, start))
     this.#startMs = performance.now() - startedMs
-    return { server, call: caller(server.url) }
+    return new KilledServers(servers)
   }
 
   /** Starts a server and kills it when a part of the time that a start takes has passed. */
@@ -230,7 +257,8 @@ async function checkCharges(call: Call, settled: readonly Settled[]): Promise<vo
 
 /** Four accounts with credits: holds of the first two outlive the test, those of the others expire while it runs. */
 async function begin(world: World, clients: CrashClients): Promise<void> {
-  const { server, call } = await world.start()
+  const servers = await world.start()
+  const { call } = servers
   for (const ttlSeconds of [LONG_SECONDS, LONG_SECONDS, SHORT_SECONDS, SHORT_SECONDS]) {
     const { status, body } = await call('POST', '/v1/accounts', { name: `holds of ${ttlSeconds} s` })
     assert.equal(status, 201)
@@ -238,12 +266,19 @@ async function begin(world: World, clients: CrashClients): Promise<void> {
     world.accounts.push(account)
     await clients.ask(call, attemptAt(account, { do: 'grant', credits: 100n * MICRO }, `first-${body.id}`))
   }
-  assert.equal((await server.stop()).code, 0)
+  await servers.stop()
 }
 
-/** One life of the server: what is there is checked, then there is load, until it is killed. */
-async function live(world: World, clients: CrashClients, random: Random, since: number): Promise<void> {
-  const { server, call } = await world.start()
+interface Life {
+  /** Answers that were checked before. */
+  readonly since: number
+  readonly dies: System['dies']
+}
+
+/** One life of the servers: what is there is checked, then there is load, until one after the other is killed. */
+async function live(world: World, clients: CrashClients, random: Random, { since, dies }: Life): Promise<void> {
+  const servers = await world.start()
+  const { call } = servers
   const check = async ({ id }: Worked): Promise<void> => {
     const ledger = await ledgerOf(call, id)
     checkEffects(ledger, clients, id)
@@ -252,45 +287,76 @@ async function live(world: World, clients: CrashClients, random: Random, since: 
   }
   await Promise.all(world.accounts.map(check))
   await checkCharges(call, clients.settled.slice(since))
-  const working = clients.work(call)
+  const working = clients.work(call, () => servers.isGone)
   await sleep(random.between(40, 900))
+  if (dies === 'servers') await killServers(servers, { clients, random, working })
+  else await killDatabase(servers, { clients, random, working })
+  await world.assertSound()
+}
+
+interface Load {
+  readonly clients: CrashClients
+  readonly random: Random
+  readonly working: Promise<void>
+}
+
+/** Kills one server after the other. */
+async function killServers(servers: KilledServers, { clients, random, working }: Load): Promise<void> {
   const moment = random.weighted(MOMENTS)
   if (moment === 'just acknowledged') {
-    clients.onNextAcknowledged(() => server.signal('SIGKILL'))
-    await working
+    const acknowledged = new Promise<void>((resolve) => clients.onNextAcknowledged(resolve))
+    const killed = acknowledged.then(() => servers.kill(random.next()))
+    await Promise.race([killed, working])
   } else if (moment === 'quiet') {
     clients.stop()
     await working
     await sleep(random.between(0, 400))
   }
-  server.signal('SIGKILL')
-  await Promise.all([server.ended, working])
-  assert.equal(server.said.stderr, '')
-  await world.assertSound()
+  while (!servers.isGone) {
+    servers.kill(random.next())
+    if (!servers.isGone) await sleep(random.between(40, 600))
+  }
+  await Promise.all([servers.ended(), working])
 }
 
-for (const { kind, crashes, make } of STORES)
-  test(`a server on ${kind} that is killed ${crashes} times under load loses nothing, does nothing twice and leaves no hold stuck (seed ${SEED})`, async (t) => {
+/** Kills PostgreSQL, or has it stop at once, and starts it again; the servers go on. */
+async function killDatabase(servers: KilledServers, { clients, random, working }: Load): Promise<void> {
+  const { crash } = await testServer()
+  await crash?.(random.pick(['SIGKILL', 'SIGQUIT']))
+  const enough = clients.settled.length + ANSWERS_AFTERWARDS
+  while (clients.settled.length < enough && (await Promise.race([working.then(() => 'over'), sleep(20)])) !== 'over');
+  clients.stop()
+  await working
+  await servers.stop()
+}
+
+for (const { what, dies, servers: count, crashes, make } of STORES)
+  test(`when ${what} killed ${crashes} times under load, nothing is lost or done twice, and no hold is stuck (seed ${SEED})`, async (t) => {
+    const isOurs = dies === 'servers' || (await testServer()).crash !== null
+    // A server that is not ours is not for us to kill.
+    if (!isOurs) return
     const random = new Random(SEED)
-    const world = new World(t, await make(t))
-    const clients = new CrashClients(world.accounts, random)
+    const world = new World(t, count, await make(t))
+    const clients = new CrashClients(world.accounts, random, { mayFail: dies === 'database' })
     await begin(world, clients)
     await t.test('after each crash, what was acknowledged is there once, and what was not at most once', async () => {
       let since = 0
       for (let crash = 0; crash < crashes; crash++) {
         const before = clients.settled.length
-        await live(world, clients, random, since)
+        await live(world, clients, random, { since, dies })
         since = before
-        if (random.isLikely(DIES_STARTING)) await world.dieStarting(random.next())
+        if (dies === 'servers' && random.isLikely(DIES_STARTING)) await world.dieStarting(random.next())
       }
     })
-    const { server, call } = await world.start()
-    await t.test('what was not acknowledged is settled once when it is asked again', () => settle(world, { clients, crashes }, call))
+    const servers = await world.start()
+    const { call } = servers
+    await t.test('what was not acknowledged is settled once when it is asked again', () => settle(world, clients, call))
+    if (dies === 'servers') checkRetries(clients, crashes)
     await t.test('the history of all lives could have happened one after the other, without a crash', () =>
-      checkHistory(world, clients, call),
+      checkHistory(world, { clients, crashes }, call),
     )
     await t.test('what is live can be captured', () => captureAll(world, call))
-    assert.equal((await server.stop()).code, 0)
+    await servers.stop()
     await t.test('what has expired is let go', () => checkExpiry(world))
     await t.test('the store verifies', async () => {
       const { code, stdout, stderr } = await world.verify()
@@ -300,17 +366,17 @@ for (const { kind, crashes, make } of STORES)
     t.diagnostic(`${settled.length} answers, ${heardAgain} heard again; not answered at first: ${JSON.stringify(retries)}`)
   })
 
-async function settle(
-  world: World,
-  { clients, crashes }: { readonly clients: CrashClients; readonly crashes: number },
-  call: Call,
-): Promise<void> {
-  await clients.settleAll(call)
-  const { replayed, fresh, refused } = clients.retries
-  const all = JSON.stringify(clients.retries)
+/** Crashes came before commits, and between commits and their answers. */
+function checkRetries({ retries }: CrashClients, crashes: number): void {
+  const { replayed, fresh, refused } = retries
+  const all = JSON.stringify(retries)
   assert.ok(replayed + fresh + refused >= crashes, `not answered at first: ${all}`)
   assert.ok(replayed > 0, `crashes came between a commit and its answer: ${all}`)
   assert.ok(fresh > 0, `crashes came before a commit: ${all}`)
+}
+
+async function settle(world: World, clients: CrashClients, call: Call): Promise<void> {
+  await clients.settleAll(call)
   for (const { id } of world.accounts) {
     const ledger = await ledgerOf(call, id)
     // Nothing is unsettled any more, so the journal has what was acknowledged and nothing else.
@@ -323,10 +389,14 @@ async function settle(
 }
 
 /** Without expiry in it, the history is one that both checkers can follow. */
-async function checkHistory({ accounts }: World, clients: CrashClients, call: Call): Promise<void> {
+async function checkHistory(
+  { accounts }: World,
+  { clients, crashes }: { readonly clients: CrashClients; readonly crashes: number },
+  call: Call,
+): Promise<void> {
   for (const { id } of accounts.filter(({ ttlSeconds }) => ttlSeconds === LONG_SECONDS)) {
     const history = withReleases(clients.historyOf(id), await readJournal(call, id))
-    assert.ok(history.length > 100, `${history.length} operations`)
+    assert.ok(history.length > 2 * crashes, `${history.length} operations`)
     assert.deepEqual(checkSequence(history), [], 'the sequence checker')
     assert.deepEqual(checkAnyOrder(history), [], 'the checker of any order')
   }
@@ -345,7 +415,8 @@ async function captureAll({ accounts }: World, call: Call): Promise<void> {
 
 /** When the last holds are over nothing is held at once, and their expiry is booked before long, without anybody asking. */
 async function checkExpiry(world: World): Promise<void> {
-  const { server, call } = await world.start((SHORT_SECONDS + 1) * 1_000)
+  const servers = await world.start((SHORT_SECONDS + 1) * 1_000)
+  const { call } = servers
   for (const { id } of world.accounts.filter(({ ttlSeconds }) => ttlSeconds === SHORT_SECONDS)) {
     assert.equal((await call('GET', `/v1/credits?account=${id}`)).body.credit_types.credits.held, '0')
     const deadline = performance.now() + BOOKING_MS
@@ -361,5 +432,5 @@ async function checkExpiry(world: World): Promise<void> {
     assert.equal((await call('POST', `/v1/holds/${expired}/capture`, { amount: '0.5' })).status, 201, 'work is charged all the same')
     assert.equal((await call('POST', `/v1/holds/${expired}/capture`, { amount: '0.5' })).body.code, 'hold_already_captured')
   }
-  assert.equal((await server.stop()).code, 0)
+  await servers.stop()
 }

@@ -45,24 +45,27 @@ export class CrashClients {
   heardAgain = 0
   readonly #random: Random
   readonly #workload: Workload
+  readonly #mayFail: boolean
   #isStopped = false
   /** Told of the next change that is acknowledged. */
   #onAcknowledged: (() => void) | null = null
 
-  constructor(accounts: readonly Worked[], random: Random) {
+  /** With `mayFail`, an answer that the server failed (5xx) is none: what it did is found out by asking again. */
+  constructor(accounts: readonly Worked[], random: Random, { mayFail = false } = {}) {
     this.#random = random
+    this.#mayFail = mayFail
     this.#workload = new Workload(accounts, random, MOSTLY_CHANGES)
   }
 
-  /** Works until the server is gone, or `stop` is called. Faults of the server are thrown; that it is gone is not one. */
-  async work(call: Call): Promise<void> {
+  /** Works until the server is gone (of several: all of them), or `stop` is called. Faults are thrown; that a server is gone is not one. */
+  async work(call: Call, isGone = () => true): Promise<void> {
     this.#isStopped = false
     let left = MAX_REQUESTS
     const client = async (): Promise<void> => {
       while (!this.#isStopped && left > 0) {
         left -= 1
         if (this.#random.isLikely(0.5)) await sleep(this.#random.between(0, MAX_PAUSE_MS))
-        if (!(await this.#next(call))) return
+        if (!(await this.#next(call)) && isGone()) return
       }
     }
     await Promise.all(Array.from({ length: CLIENTS }, client))
@@ -91,7 +94,7 @@ export class CrashClients {
   /** Sends what was answered before once more; it must hear the same, and change nothing. */
   async hearAgain(call: Call, settled: Settled): Promise<boolean> {
     const { attempt, heard } = settled
-    const answer = await send(call, attempt)
+    const answer = await this.#send(call, attempt)
     if (answer === null) return false
     assert.deepEqual({ status: answer.status, body: answer.body }, heard, `${attempt.name} is answered as it was before`)
     assert.equal(answer.headers.get('idempotent-replayed'), 'true', `${attempt.name} is not carried out again`)
@@ -122,7 +125,7 @@ export class CrashClients {
 
   async #attempt(call: Call, one: Unsettled, isRetry = false): Promise<boolean> {
     const { attempt } = one
-    const answer = await send(call, attempt)
+    const answer = await this.#send(call, attempt)
     if (answer === null) {
       // A read that was not answered has nothing to settle.
       if (attempt.action.do !== 'read') this.unsettled.push(one)
@@ -137,6 +140,12 @@ export class CrashClients {
     if (isRetry) this.retries[!read.ok ? 'refused' : isReplay ? 'replayed' : 'fresh'] += 1
     else assert.ok(!isReplay, `${attempt.name} was never sent before`)
     return true
+  }
+
+  /** Null: there is no answer. */
+  async #send(call: Call, attempt: Attempt): Promise<TestAnswer | null> {
+    const answer = await send(call, attempt)
+    return this.#mayFail && (answer?.status ?? 0) >= 500 ? null : answer
   }
 
   #acknowledged(): void {

@@ -23,7 +23,7 @@ export type Mishap =
 /** How long the server's side of a connection outlives the client's. */
 const LINGER_MS = 300
 /** How late delayed data is. */
-const DELAY_MS = 250
+const DELAY_MS = 500
 
 interface Pair {
   readonly client: Socket
@@ -86,7 +86,8 @@ export class TcpProxy {
       upstream.destroy()
     }
     client.on('data', (data: Buffer) => this.#forward(pair, data, end))
-    client.on('error', end).on('close', end)
+    // What is on its way to the server arrives there, though nobody waits for its answer any more.
+    client.on('error', () => client.destroy()).on('close', () => pair.delayed ?? end())
     client.on('end', () => upstream.end())
     upstream.on('data', (data: Buffer) => {
       if (pair.late) pair.late.push(data)
@@ -131,6 +132,7 @@ export class TcpProxy {
     setTimeout(() => {
       for (const one of pair.delayed ?? []) pair.upstream.write(one)
       pair.delayed = null
+      if (pair.client.destroyed) setTimeout(() => pair.upstream.destroy(), LINGER_MS)
     }, DELAY_MS)
   }
 

@@ -1,4 +1,4 @@
-/** The connection to the server is cut, goes silent, or is refused for a while: what was done is known, and done once. */
+/** The connection to the server is cut, half closed, late, silent, or refused for a while: what was done is known, and done once. */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -18,10 +18,17 @@ function commits(data: Buffer): boolean {
   return /write |(?<!_)commit(?!ted)/.test(data.toString('latin1'))
 }
 
+/** Longest that a delayed piece of data is under way, and a while more. */
+const DELAYED_MS = 900
+
 for (const [name, mishap] of [
   ['is cut before the server hears of it', 'cut before'],
   ['is cut while the server commits', 'cut after'],
   ['goes silent', 'silence'],
+  ['takes longer than is waited for, and delivers all the same', 'delay'],
+  ['answers later than is waited for', 'late answer'],
+  ['is half closed towards the server', 'client ends'],
+  ['is half closed towards the client', 'server ends'],
 ] as const)
   for (const isNamed of [true, false])
     test(`a connection that ${name} leaves ${isNamed ? 'commands with' : 'commands without'} an idempotency key done once, and answered`, async (t) => {
@@ -36,6 +43,7 @@ for (const [name, mishap] of [
         assert.equal(await make.outcomeOf(store, 1, make.charge(amount), sending), amount === 1 ? 'done' : 'insufficient_credits')
       }
       assert.ok(proxy.cuts >= 8, `${proxy.cuts} mishaps`)
+      await new Promise((resolve) => setTimeout(resolve, DELAYED_MS))
       assert.equal(await chargesOn(url), 8)
       assert.equal((await store.state(1))?.seq, 10)
     })
@@ -57,15 +65,18 @@ for (const [name, first] of [
       }
     })
 
-test('while connections are cut at random, every charge is answered and none is done twice', async (t) => {
+/** All that may happen to a connection, but for silence, which takes as long as patience does. */
+const ANYTHING: readonly Mishap[] = ['cut before', 'cut after', 'delay', 'late answer', 'client ends', 'server ends']
+
+test('while connections are cut, delayed and half closed at random, every charge is answered and none is done twice', async (t) => {
   const { store, proxy, url } = await openProxied(t)
   const random = new Random(99)
   for (let account = 1; account <= 8; account++) await openAccount(store, account, 100)
-  proxy.mishap = (): Mishap | null => (random.isLikely(0.2) ? random.pick(['cut before', 'cut after']) : null)
+  proxy.mishap = (): Mishap | null => (random.isLikely(0.15) ? (random.pick(ANYTHING) ?? null) : null)
   let done = 0
   let sent = 0
   const client = async (): Promise<void> => {
-    while (sent++ < 3_000) {
+    while (sent++ < 1_500) {
       const one = transaction(random.between(1, 8), make.charge(1), random.isLikely(0.5) ? { key: `key ${sent}` } : {})
       if (!isRefusal(await store.transact(one))) done++
     }
@@ -77,17 +88,17 @@ test('while connections are cut at random, every charge is answered and none is 
   assert.equal(done, 800, 'all that there was to charge')
 })
 
-test('two nodes whose connections are cut at random share keys: each has one effect, and all answers agree', async (t) => {
+test('two nodes whose connections are cut, delayed and half closed at random share keys: each has one effect, and all answers agree', async (t) => {
   const { store, proxy, url } = await openProxied(t)
   const other = await openPostgresStore({ url, clock: () => TEST_START_MS })
   atEnd(t, () => other.close())
   const random = new Random(7)
   for (let account = 1; account <= 3; account++) await openAccount(store, account, 10_000)
-  proxy.mishap = (): Mishap | null => (random.isLikely(0.05) ? random.pick(['cut before', 'cut after']) : null)
+  proxy.mishap = (): Mishap | null => (random.isLikely(0.05) ? (random.pick(ANYTHING) ?? null) : null)
   const heard = new Map<string, string[]>()
   let sent = 0
   const client = async (): Promise<void> => {
-    while (sent < 1_500) {
+    while (sent < 1_000) {
       const key = `key ${random.isLikely(0.3) ? random.below(sent + 1) : sent++}`
       const account = 1 + (Number(key.slice(4)) % 3)
       const outcome = make.applied(await random.pick([store, other]).transact(transaction(account, make.charge(1), { key })))
@@ -146,7 +157,7 @@ test('a commit whose outcome cannot be found out is answered so, and the same ke
   assert.equal(await chargesOn(url), 1)
 })
 
-test('a server that is killed and comes back has all that was answered', async (t) => {
+test('a server that is killed, or stopped at once, and comes back has all that was answered', async (t) => {
   const server = await testServer()
   if (server.crash === null) return
   const { store, url } = await openProxied(t)
@@ -160,10 +171,10 @@ test('a server that is killed and comes back has all that was answered', async (
     }
   }
   const clients = Array.from({ length: 8 }, client)
-  for (let time = 0; time < 2; time++) {
+  for (const how of ['SIGKILL', 'SIGQUIT'] as const) {
     await new Promise((resolve) => setTimeout(resolve, 300))
     const before = done
-    await server.crash()
+    await server.crash(how)
     for (let wait = 0; done === before && wait < 100; wait++) await new Promise((resolve) => setTimeout(resolve, 50))
     assert.ok(done > before, 'it goes on')
   }
