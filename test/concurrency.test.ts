@@ -1,15 +1,33 @@
 /** Many clients at once: whatever they want of one account, they never get more than it has. */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { readJournal } from './running/history.ts'
+import { startNodes } from './running/nodes.ts'
 import { makeKey, openAccount, startTestObol, type TestAnswer, type TestObol } from './running/obol.ts'
 import { runObol } from './running/process.ts'
 import { creditsOf } from './running/workload.ts'
 
-/** What is promised, and how it is put to the test: on one server, with an account of its own for each. */
-const promises = new Map<string, (obol: TestObol) => Promise<void>>()
-const promise = (what: string, keep: (obol: TestObol) => Promise<void>) => promises.set(what, keep)
+/** What is asked: one server, or several on one store in turn. */
+interface System extends Pick<TestObol, 'call'> {
+  readonly databaseUrl: string
+}
+
+const SYSTEMS: Readonly<Record<string, (t: TestContext) => Promise<System>>> = {
+  'a server': async (t) => {
+    const { call, file } = await startTestObol(t)
+    return { call, databaseUrl: `sqlite:${file}` }
+  },
+  'two servers on one PostgreSQL': async (t) => {
+    const { nodes, url } = await startNodes(t, 2)
+    let asked = 0
+    return { call: (...request) => (nodes[asked++ % 2] ?? nodes[0]).call(...request), databaseUrl: url }
+  },
+}
+
+/** What is promised, and how it is put to the test: with an account of its own for each. */
+const promises = new Map<string, (system: System) => Promise<void>>()
+const promise = (what: string, keep: (system: System) => Promise<void>) => promises.set(what, keep)
 
 /** Asks the same of a server many times at once; each client has its own number, from 0. */
 function atOnce(clients: number, ask: (client: number) => Promise<TestAnswer>): Promise<readonly TestAnswer[]> {
@@ -22,20 +40,20 @@ function tally(answers: readonly TestAnswer[]): Readonly<Record<string, number>>
   return Object.fromEntries([...groups].map(([what, group]) => [what, group.length]).sort())
 }
 
-async function creditsOn({ call }: TestObol, account: string): Promise<Readonly<Record<string, string>>> {
+async function creditsOn({ call }: System, account: string): Promise<Readonly<Record<string, string>>> {
   const { settled, held, available, spent } = (await call('GET', `/v1/credits?account=${account}`)).body.credit_types.credits
   return { settled, held, available, spent }
 }
 
 /** How many records of each kind an account's journal has. */
-async function kindsOn({ call }: TestObol, account: string): Promise<Readonly<Record<string, number>>> {
+async function kindsOn({ call }: System, account: string): Promise<Readonly<Record<string, number>>> {
   const groups = Map.groupBy(await readJournal(call, account), ({ kind }) => kind)
   return Object.fromEntries([...groups].map(([kind, group]) => [kind, group.length]))
 }
 
 /** What `obol verify` says of a store that is running. */
-async function verify({ file }: TestObol): Promise<void> {
-  const { code, stdout, stderr } = await runObol(['verify'], { env: { OBOL_DATABASE_URL: `sqlite:${file}` } })
+async function verify({ databaseUrl }: System): Promise<void> {
+  const { code, stdout, stderr } = await runObol(['verify'], { env: { OBOL_DATABASE_URL: databaseUrl } })
   assert.deepEqual([code, stderr], [0, ''], stdout)
   assert.match(stdout, /Everything adds up\.\n$/)
 }
@@ -94,7 +112,7 @@ promise('holds count against a budget too: holds and charges at once through one
 })
 
 /** Holds and charges of 1 race for a balance of 60; gives the ids of the holds that were made. */
-async function raceForCredits(obol: TestObol, account: string): Promise<readonly string[]> {
+async function raceForCredits(obol: System, account: string): Promise<readonly string[]> {
   const answers = await atOnce(100, (client) => obol.call('POST', client % 2 === 0 ? '/v1/holds' : '/v1/charges', work({ account })))
   assert.equal(tally(answers)['201'], 60)
   const refused = answers.filter(({ status }) => status !== 201)
@@ -143,25 +161,25 @@ promise('charges race the capture and release of what they wait for, and the sum
 
 /** Requests that move credits, each of which must happen once however often it is sent. */
 const ONCE = [
-  { what: 'a charge', make: async (_: TestObol, account: string) => ({ path: '/v1/charges', body: work({ account }, '7') }), left: '93' },
-  { what: 'a hold', make: async (_: TestObol, account: string) => ({ path: '/v1/holds', body: work({ account }, '7') }), left: '93' },
-  { what: 'a grant', make: async (_: TestObol, account: string) => ({ path: '/v1/grants', body: { account, amount: '7' } }), left: '107' },
+  { what: 'a charge', make: async (_: System, account: string) => ({ path: '/v1/charges', body: work({ account }, '7') }), left: '93' },
+  { what: 'a hold', make: async (_: System, account: string) => ({ path: '/v1/holds', body: work({ account }, '7') }), left: '93' },
+  { what: 'a grant', make: async (_: System, account: string) => ({ path: '/v1/grants', body: { account, amount: '7' } }), left: '107' },
   { what: 'a capture', make: captureOnce, left: '93' },
   { what: 'a partial refund', make: refundOnce, left: '97' },
   { what: 'an atomic batch', make: batchOnce, left: '93' },
 ] as const
 
-async function captureOnce(obol: TestObol, account: string) {
+async function captureOnce(obol: System, account: string) {
   const { body } = await obol.call('POST', '/v1/holds', work({ account }, '9'))
   return { path: `/v1/holds/${body.id}/capture`, body: { amount: '7' } }
 }
 
-async function refundOnce(obol: TestObol, account: string) {
+async function refundOnce(obol: System, account: string) {
   const { body } = await obol.call('POST', '/v1/charges', work({ account }, '10'))
   return { path: `/v1/charges/${body.id}/refund`, body: { amount: '7' } }
 }
 
-async function batchOnce(_: TestObol, account: string) {
+async function batchOnce(_: System, account: string) {
   return { path: '/v1/charges/batch', body: { atomic: true, charges: [work({ account }, '3'), work({ account }, '4')] } }
 }
 
@@ -185,7 +203,7 @@ function unreplayed(body: { readonly data?: readonly object[] }): object {
   return body.data ? { ...body, data: body.data.map((item) => ({ ...item, replayed: false })) } : body
 }
 
-async function checkOtherBody({ call }: TestObol, { path, body }: { readonly path: string; readonly body: object }): Promise<void> {
+async function checkOtherBody({ call }: System, { path, body }: { readonly path: string; readonly body: object }): Promise<void> {
   const other = 'charges' in body ? { ...body, atomic: false } : { ...body, amount: '8' }
   const { status, body: heard } = await call('POST', path, other, { idempotencyKey: 'one and the same' })
   const refused = status === 200 ? heard.data.map((item: { error: { code: string } }) => item.error.code) : [heard.code]
@@ -233,8 +251,9 @@ promise('clients of many accounts at once: each account is charged for its own c
   }
 })
 
-test('when many clients ask at once', async (t) => {
-  const obol = await startTestObol(t)
-  for (const [what, keep] of promises) await t.test(what, () => keep(obol))
-  await t.test('every refusal among them left the store as it was: obol verify finds nothing', () => verify(obol))
-})
+for (const [asked, start] of Object.entries(SYSTEMS))
+  test(`when many clients ask ${asked} at once`, async (t) => {
+    const system = await start(t)
+    for (const [what, keep] of promises) await t.test(what, () => keep(system))
+    await t.test('every refusal among them left the store as it was: obol verify finds nothing', () => verify(system))
+  })
