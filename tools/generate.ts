@@ -3,13 +3,17 @@
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { DEFAULT_PATIENCE, readAddress } from '../src/stores/postgres/address.ts'
+import { prepareDatabase } from '../src/stores/postgres/database.ts'
 import { openDatabase } from '../src/stores/sqlite/database.ts'
 import { openSqliteStore } from '../src/stores/sqlite/sqlite-store.ts'
+import { dropSchema, newSchema } from '../test/running/postgres.ts'
 import { auditPage } from './reference/audit.ts'
 import { commandsPage } from './reference/commands.ts'
 import { eventsPage, journalPage } from './reference/journal.ts'
 import { openapiPages } from './reference/openapi.ts'
 import { MARK, type Page } from './reference/page.ts'
+import { postgresSchemaPage } from './reference/postgres-schema.ts'
 import { problemPages } from './reference/problems.ts'
 import { schemaPage } from './reference/schema.ts'
 import { settingsPage } from './reference/settings.ts'
@@ -30,6 +34,17 @@ export async function generate(): Promise<readonly Page[]> {
     return [...openapi, schema, settingsPage(), commandsPage(), eventsPage(), journalPage(), auditPage(), ...problemPages()]
   } finally {
     rmSync(folder, { recursive: true })
+  }
+}
+
+/** What takes a PostgreSQL to make: a test that has one says whether it is up to date. */
+async function generateOnPostgres(): Promise<Page> {
+  const url = await newSchema()
+  await prepareDatabase(readAddress(url), DEFAULT_PATIENCE)
+  try {
+    return await postgresSchemaPage(url)
+  } finally {
+    await dropSchema(url)
   }
 }
 
@@ -69,7 +84,8 @@ if (import.meta.main) {
     for (const { path, fault } of stale) console.error(`${path} ${fault}: run npm run generate`)
     process.exitCode = stale.length === 0 ? 0 : 1
   } else {
-    write(pages, root)
-    console.log(`${pages.length} files generated`)
+    const all = [...pages, await generateOnPostgres()]
+    write(all, root)
+    console.log(`${all.length} files generated`)
   }
 }

@@ -1,13 +1,15 @@
 /** A database that cannot be used is refused with what to do about it; one that can is brought up to date, by one node for all. */
 
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { ROOT } from '../../../test/reading/project.ts'
 import { atEnd } from '../../../test/running/ledger.ts'
 import { dropSchema, newSchema, onSchema, testServer } from '../../../test/running/postgres.ts'
 import { openAccount } from '../../../test/running/store-commands.ts'
+import { postgresSchemaPage } from '../../../tools/reference/postgres-schema.ts'
 import { StoreUnavailableError } from '../unavailable.ts'
 import { auditDatabase } from './audit.ts'
 import { openPostgresStore } from './postgres-store.ts'
@@ -129,6 +131,15 @@ test('many nodes that start at once migrate once, and one that was cut short lea
   const versions = await onSchema<{ version: number }>(url, 'select version from schema_version')
   assert.deepEqual(versions, [{ version: readdirSync(join(import.meta.dirname, 'migrations')).length }])
   assert.deepEqual((await auditDatabase(url)).differences, [])
+})
+
+test('schema.sql shows what the migrations build', async (t) => {
+  // Servers of other versions word some constraints otherwise.
+  if ((await testServer()).crash === null) return
+  const url = await schemaOf(t)
+  await (await openPostgresStore({ url })).close()
+  const { path, text } = await postgresSchemaPage(url)
+  assert.equal(readFileSync(join(ROOT, path), 'utf8'), text, 'run npm run generate')
 })
 
 test('stores in two schemas of one database know nothing of each other', async (t) => {
