@@ -28,8 +28,12 @@ export class Claims {
   /** Until when each claim is certainly this process's, on the clock that only goes forward. */
   readonly #heldUntilMs = new Map<BackgroundWork, number>()
 
-  constructor(run: Runner) {
+  /** Whoever gives claims back does not wait for longer than that. */
+  readonly #patienceMs: number
+
+  constructor(run: Runner, patienceMs: number) {
     this.#run = run
+    this.#patienceMs = patienceMs
   }
 
   /** Whether the work is this process's to do. A claim is put off when half of it is over. */
@@ -42,8 +46,14 @@ export class Claims {
     return isHeld
   }
 
-  /** Leaves the work to others at once. */
+  /** Leaves the work to others at once. What cannot be given back now ends by itself. */
   async release(): Promise<void> {
-    if (this.#heldUntilMs.size > 0) await this.#run(RELEASE, [this.#holder])
+    if (this.#heldUntilMs.size === 0) return
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, this.#patienceMs)
+    })
+    await Promise.race([late, Promise.allSettled([this.#run(RELEASE, [this.#holder])])])
+    clearTimeout(timer)
   }
 }

@@ -69,16 +69,12 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       () => new QueuedLane({ address, patience, lane: (session) => new Lane({ session, cache, ticks, clock }) }),
     )
     const listener = new Listener(address, patience)
-    return makeStore({ address, readers, feed, secret, clock, listener, commands: new Commands(lanes) })
+    return makeStore({ address, patience, readers, feed, secret, clock, listener, commands: new Commands(lanes) })
   } catch (cause) {
     await readers.close()
     if (!(cause instanceof OutOfServiceError)) throw cause
-    throw new StoreUnavailableError(
-      `The PostgreSQL database ${address.shown} was lost: ${messageOf(cause.cause)}. Start again once it is there.`,
-      {
-        cause,
-      },
-    )
+    const text = `The PostgreSQL database ${address.shown} was lost: ${messageOf(cause.cause)}. Start again once it is there.`
+    throw new StoreUnavailableError(text, { cause })
   }
 }
 
@@ -175,6 +171,7 @@ class Commands {
 
 interface StoreParts {
   readonly address: Address
+  readonly patience: Patience
   readonly readers: Readers
   readonly feed: Feed
   readonly secret: string
@@ -183,12 +180,12 @@ interface StoreParts {
   readonly commands: Commands
 }
 
-function makeStore({ address, readers, feed, secret, clock, listener, commands }: StoreParts): Store {
+function makeStore({ address, patience, readers, feed, secret, clock, listener, commands }: StoreParts): Store {
   const { run } = readers
   const history = new HistoryReader(readers)
   const keys = new KeyReader(run)
   const states = new StateReads(run)
-  const claims = new Claims(readers.soon)
+  const claims = new Claims(readers.soon, patience.silenceMs)
   return {
     ...plainData(new PostgresStatements(readers)),
     secret,
@@ -224,8 +221,7 @@ function makeStore({ address, readers, feed, secret, clock, listener, commands }
     ping: () => assertReady(readers.soon),
     close: async () => {
       await commands.close()
-      // Those that cannot be released now end by themselves.
-      await Promise.allSettled([claims.release()])
+      await claims.release()
       await Promise.all([listener.close(), readers.close()])
     },
   }

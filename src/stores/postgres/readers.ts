@@ -133,15 +133,15 @@ export class Readers {
       } catch (fault) {
         const verdict = verdictOn(fault)
         if (verdict === 'refused' || verdict === 'overtaken') throw fault
-        const isAway = verdict === 'lost' || verdict === 'elsewhere'
-        const isLate = isAway ? this.#absence.isTooLong() : performance.now() > endMs
-        if (verdict === 'unable' || isLate || this.#pool.ending) throw outOfService(fault)
+        const isAway = (verdict === 'lost' || verdict === 'elsewhere') && this.#absence.isTooLong()
+        if (verdict === 'unable' || isAway || performance.now() > endMs) throw outOfService(fault)
         await pauseAfter(tries)
       }
     }
   }
 
   async #take(): Promise<PoolClient> {
+    if (this.#pool.ending) throw new Error('the store is closed')
     if (this.#pool.waitingCount >= MAX_WAITING) throw new OverloadedError(`${MAX_WAITING} reads wait already`)
     try {
       return await this.#pool.connect()

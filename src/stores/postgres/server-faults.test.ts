@@ -173,6 +173,19 @@ test('a full disk fails what must be written, answers what need not be, and is f
   assert.deepEqual((await make.sendTogether(store, sent)).map(make.codeOf), ['done', 'insufficient_credits', 'replayed', 'done'])
 })
 
+test('what is lost again and again is given up, though all else is answered', async (t) => {
+  const { store, proxy } = await openProxied(t, { patience: { reconnectMs: 1_500 } })
+  await openAccount(store, 1, 100)
+  proxy.mishap = (data) => (data.includes('from rollups') ? 'cut before' : null)
+  let isOver = false
+  const others = (async () => {
+    while (!isOver) await store.account(1)
+  })()
+  await assert.rejects(store.usage(1, HOUR), OutOfServiceError)
+  isOver = true
+  await others
+})
+
 test('a database that is made read-only is waited for; after that the caller hears so, and nothing is done', async (t) => {
   const { url: on, drop } = await newDatabase()
   atEnd(t, drop)
@@ -229,6 +242,7 @@ test('a store whose server has gone silent is closed all the same', async (t) =>
   atEnd(t, () => proxy.stop())
   const store = await openPostgresStore({ url: proxy.url, patience: { silenceMs: 300 } })
   await openAccount(store, 1, 100)
+  assert.ok(await store.claim('book due'))
   proxy.mishap = () => 'silence'
   await store.close()
   assert.ok(proxy.cuts > 0, 'it said goodbye to nobody')
