@@ -88,17 +88,19 @@ function adviceOnConnecting(cause: unknown): string {
 export async function connectToRead(address: Address, patience: Patience): Promise<Client> {
   const client = await connect(address, patience)
   const newest = migrationFiles().length
-  const version = await versionOf(client, address).catch(async (cause: unknown) => {
+  try {
+    const version = await versionOf(client, address)
+    if (version === newest) return client
+    await refuseUnfinished(client, address)
+    throw new StoreUnavailableError(
+      version === null
+        ? `The database ${address.shown} has no Obol store in its schema ${address.schema}. Name the store with OBOL_DATABASE_URL, or start Obol once to make it.`
+        : `The store in ${address.shown} has schema ${version}, this Obol reads ${newest}. Start the server once to bring it up to date, or use the Obol that wrote it.`,
+    )
+  } catch (cause) {
     await endInTime(client, patience.silenceMs)
     throw cause
-  })
-  if (version === newest) return client
-  await refuseUnfinished(client, address).finally(() => endInTime(client, patience.silenceMs))
-  throw new StoreUnavailableError(
-    version === null
-      ? `The database ${address.shown} has no Obol store in its schema ${address.schema}. Name the store with OBOL_DATABASE_URL, or start Obol once to make it.`
-      : `The store in ${address.shown} has schema ${version}, this Obol reads ${newest}. Start the server once to bring it up to date, or use the Obol that wrote it.`,
-  )
+  }
 }
 
 /** The schema in which a move makes a store that is to be in another. */

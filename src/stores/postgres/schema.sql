@@ -32,9 +32,9 @@ create table accounts (
   constraint accounts_status_check check ((status = any (array['active'::text, 'suspended'::text])))
 );
 
-create unique index accounts_by_opening on accounts using btree (opened_tick, opened_place, number);
+create index accounts_by_opening on accounts using btree (opened_tick, opened_place, number);
 
-create unique index accounts_external_ids on accounts using btree (external_id);
+create index accounts_by_opening_in_bucket on accounts using btree (bucket, opened_tick, opened_place, number);
 
 create table api_keys (
   bucket smallint not null,
@@ -58,19 +58,13 @@ create table batches (
   moved integer not null,
   accounts bigint[] not null,
   seqs bigint[] not null,
-  last_position bigint,
-  high_ms bigint,
+  is_numbered boolean default false not null,
   constraint batches_pkey primary key (bucket, id),
   constraint batches_on_stale_states check ((moved = states)),
-  constraint batches_places check (((last_position is null) = (high_ms is null))),
   constraint batches_records check ((cardinality(accounts) = cardinality(seqs)))
 );
 
-create unique index batches_feed on batches using btree (last_position) where (last_position is not null);
-
-create index batches_times on batches using btree (high_ms, last_position) where (last_position is not null);
-
-create index batches_waiting on batches using btree (tick, id) where ((last_position is null) and (seqs <> '{}'::bigint[]));
+create index batches_waiting on batches using btree (tick, id) where ((not is_numbered) and (seqs <> '{}'::bigint[]));
 
 create unlogged table claims (
   work text collate "C" not null,
@@ -78,6 +72,26 @@ create unlogged table claims (
   until timestamp with time zone not null,
   constraint claims_pkey primary key (work)
 );
+
+create table external_ids (
+  external_id text collate "C" not null,
+  account bigint not null,
+  constraint external_ids_pkey primary key (external_id),
+  constraint external_ids_account_key unique (account)
+);
+
+create table feed (
+  last_position bigint not null,
+  records integer not null,
+  high_ms bigint not null,
+  bucket smallint not null,
+  batch uuid not null,
+  constraint feed_pkey primary key (last_position),
+  constraint feed_batch_key unique (batch),
+  constraint feed_records_check check ((records > 0))
+);
+
+create index feed_times on feed using btree (high_ms, last_position);
 
 create table feed_head (
   single boolean default true not null,
@@ -154,6 +168,12 @@ create table memberships (
 );
 
 create index memberships_of_account on memberships using btree (account, user_id);
+
+create table opening_keys (
+  key_hash text collate "C" not null,
+  account bigint not null,
+  constraint opening_keys_pkey primary key (key_hash)
+);
 
 create table price_books (
   version integer not null,
