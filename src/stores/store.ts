@@ -25,7 +25,7 @@ export interface Transaction {
   readonly account: number
   /** A refusal when no command can be made any more: it is the answer, unless the keys name what was done before. */
   readonly command: Command | Refusal
-  /** As many keys as `recordsMadeBy(command)`; null: the caller named none. */
+  /** As many keys as `recordsMadeBy(command)`, each made for this account: no other has it; null: the caller named none. */
   readonly idempotency: Idempotency | null
   readonly actor: Actor
   readonly requestId: string | null

@@ -55,19 +55,6 @@ function sequences(kind: ContractKind): void {
     assert.deepEqual(outcomes.map(codeOf), ['done', 'insufficient_credits', 'done', 'done', 'insufficient_credits', 'done'])
   })
 
-  test('of commands on different accounts under one key, the first that is not refused has it, and those after it do not', async (t) => {
-    const { store } = await openTestStore(t, kind)
-    await openAccount(store, ADA, 3)
-    await openAccount(store, BOB, 3)
-    const { idempotency } = transaction(ADA, make.charge(5), { key: 'one' })
-    const sent = [transaction(ADA, make.charge(5)), transaction(BOB, make.charge(1)), transaction(ADA, make.charge(1))]
-    const outcomes = await sendTogether(
-      store,
-      sent.map((one) => ({ ...one, idempotency })),
-    )
-    assert.deepEqual(outcomes.map(codeOf), ['insufficient_credits', 'done', 'idempotency_key_reused'])
-  })
-
   test('a refused command takes no number', async (t) => {
     const { store } = await openTestStore(t, kind)
     await openAccount(store, ADA, 1)

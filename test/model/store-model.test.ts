@@ -135,14 +135,6 @@ const step: fc.Arbitrary<Step> = fc.oneof(
           world.mutated(party, at),
     ),
   },
-  {
-    weight: 3,
-    arbitrary: pick.map(
-      (at): Step =>
-        (world, party) =>
-          world.ofAnother(party, at),
-    ),
-  },
 )
 
 const wait = fc.oneof(
@@ -353,13 +345,6 @@ class World {
     const { idempotency } = known.transaction
     const fingerprint = fingerprintOf('POST', '/', 'another body')
     return { ...known, transaction: { ...known.transaction, idempotency: idempotency && { ...idempotency, fingerprint } } }
-  }
-
-  /** An earlier request that names nothing of its account, sent for another account. */
-  ofAnother(party: Party, at: number): Request {
-    const known = this.#past.filter(({ command }) => command.do === 'charge' && command.key === null)
-    const request = known.at(-1 - (at % Math.min(known.length, 15)))
-    return request ? { ...request, party, transaction: { ...request.transaction, account: party.number } } : this.again(party, at)
   }
 
   async take({ wait: pause, between: event, steps }: Plan[number]): Promise<void> {

@@ -170,6 +170,7 @@ async function readAll(store: Store, clock: { nowMs: number }): Promise<void> {
   })
   await store.saveSetting('some', 'value')
   await store.priceBooks()
+  assert.ok(await store.claim('book due'))
   await store.ping()
 }
 

@@ -17,7 +17,7 @@ export const LEDGER_TABLES = [
 export const SHARED_DIRECTORIES = ['key_secrets', 'external_ids', 'opening_keys'] as const
 
 /** Tables that no commit to the ledger touches. */
-export const OWN_TABLES = ['feed', 'feed_head', 'price_books', 'settings', 'schema_version'] as const
+export const OWN_TABLES = ['feed', 'feed_head', 'price_books', 'settings', 'schema_version', 'claims'] as const
 
 /** What has to change before the ledger can be distributed: a unique key has to have its bucket in it, for only one node looks. */
 export const MADE_DISTRIBUTABLE = `drop index journal_keys;
