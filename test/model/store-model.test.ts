@@ -34,7 +34,7 @@ const CREDIT_TYPES = ['credits', 'image_credits'] as const
 const FIRST_MS = Date.UTC(2026, 1, 28, 22)
 const ACCOUNTS = [1_000_003, 7, 2 ** 40 - 1] as const
 const SEEDS = [11, 12, 13, 14]
-const RUNS_PER_SEED: Readonly<Record<StoreKind, number>> = { sqlite: 40, postgres: 8 }
+const RUNS_PER_SEED: Readonly<Record<StoreKind, number>> = { sqlite: 40, postgres: 12 }
 /** Longest that the runs of a seed may take, on a machine with much else to do. */
 const LIMIT_MS = 120_000
 
@@ -128,7 +128,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     ),
   },
   {
-    weight: 5,
+    weight: 8,
     arbitrary: pick.map(
       (at): Step =>
         (world, party) =>
