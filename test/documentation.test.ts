@@ -190,7 +190,7 @@ function schemasWithExamples(value: unknown): readonly { readonly examples: read
 }
 
 test('every example of the API description is what its schema asks for', () => {
-  const ajv = new Ajv2020({ strict: false, formats: fullFormats })
+  const ajv = new Ajv2020({ strict: false, formats: { ...fullFormats, decimal: /^-?\d+(\.\d+)?$/ } })
   const schemas = schemasWithExamples(OPENAPI)
   assert.ok(schemas.length > 20)
   for (const schema of schemas)

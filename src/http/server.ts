@@ -91,6 +91,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     allowErrorHandlerOverride: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     schemaController: SCHEMAS,
+    serializerOpts: { ajv: { formats: { decimal: true } } },
   })
   readBodies(app)
   setHeaders(app)

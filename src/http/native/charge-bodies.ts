@@ -5,14 +5,14 @@ import { availableOf } from '../../core/balance.ts'
 import { formatCredits, type Microcredits, ZERO } from '../../core/credits.ts'
 import { accountId, objectId } from '../../core/ids.ts'
 import { type ChargeRecord, type CreditsRecord, DEBT, drawsOf } from '../../core/record.ts'
-import { Amount, Balance, nullable, StringMap, Time } from './schemas.ts'
+import { Amount, Balance, decimalMap, nullable, StringMap, Time } from './schemas.ts'
 import { quantitiesOut, timeOut } from './values.ts'
 
 /** A part of a charge that one grant paid. */
-const GrantDraw = Type.Object({
-  grant: nullable<string>('string', 'The grant; null: the account owes it.'),
-  credits: Amount,
-})
+const GrantDraw = Type.Object(
+  { grant: nullable<string>('string', 'The grant; null: the account owes it.'), credits: Amount },
+  { title: 'GrantDraw' },
+)
 
 /** A charge. */
 export const Charge = Type.Object(
@@ -23,7 +23,7 @@ export const Charge = Type.Object(
     operation: Type.String(),
     credits: Amount,
     credit_type: Type.String(),
-    quantities: StringMap,
+    quantities: decimalMap(),
     attributes: StringMap,
     price_version: nullable<number>('integer', 'The price book version that priced it; null: the caller named the amount.'),
     key: nullable<string>('string', 'The API key that it counts against.'),

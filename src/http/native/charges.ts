@@ -49,7 +49,7 @@ const Batch = Type.Object({
   failed: Type.Integer(),
   data: Type.Array(BatchItem),
 })
-const DetailedCharge = Type.Object({ ...Charge.properties, lines: ExplanationBody.properties.lines })
+const DetailedCharge = Type.Object({ ...Charge.properties, lines: ExplanationBody.properties.lines }, { title: 'DetailedCharge' })
 
 const CHARGE_KINDS = ['charge', 'capture', 'late_capture'] as const
 

@@ -27,6 +27,8 @@ import type { NativeApp, NativeContext } from './app.ts'
 import {
   AccountIn,
   Amount,
+  decimalMap,
+  decimalOut,
   idParam,
   NullableAmount,
   NullableTime,
@@ -39,16 +41,16 @@ import {
 import { nullableAmountOut, nullableTimeOut, timeIn, timeOut } from './values.ts'
 
 const CreditTypeBody = Type.Object({
-  settled: Type.String({ description: 'What the account has, holds not taken off; below zero when it owes.' }),
-  held: Type.String({ description: 'Set aside by live holds.' }),
-  available: Type.String({ description: 'What can be charged or held now: settled − held.' }),
-  pending: Type.String({ description: 'Granted, and usable later.' }),
-  debt: Type.String({ description: 'What the account owes. The next grant repays it first.' }),
+  settled: decimalOut('What the account has, holds not taken off; below zero when it owes.'),
+  held: decimalOut('Set aside by live holds.'),
+  available: decimalOut('What can be charged or held now: settled − held.'),
+  pending: decimalOut('Granted, and usable later.'),
+  debt: decimalOut('What the account owes. The next grant repays it first.'),
   granted: Amount,
-  spent: Type.String({ description: 'Charged, refunds taken off.' }),
+  spent: decimalOut('Charged, refunds taken off.'),
   expired: Amount,
   voided: Amount,
-  sources: Type.Record(Type.String(), Type.String(), { description: 'What is left, by where it came from.' }),
+  sources: decimalMap('What is left, by where it came from.'),
 })
 
 const CreditsBody = Type.Object(

@@ -10,18 +10,18 @@ import { drawsOf } from '../../core/record.ts'
 import { isRefusal, type Refusal } from '../../core/refusals.ts'
 import { type ChargeExplanation, explainCharge, grantsBefore } from '../../operations/explain-charge.ts'
 import type { Services } from '../../operations/services.ts'
-import { Amount, NullableAmount, NullableTime, nullable } from './schemas.ts'
+import { Amount, decimalOut, NullableAmount, NullableTime, nullable } from './schemas.ts'
 import { nullableAmountOut, nullableTimeOut } from './values.ts'
 
 /** One component of a price. */
 export const Line = Type.Object({
   unit: Type.String(),
-  quantity: Type.String({ description: 'As stated.' }),
-  billed_quantity: Type.String({ description: 'After rounding up to started steps.' }),
-  per: Type.String({ description: 'The rate is for this many units.' }),
-  rates: Type.Array(Type.Object({ quantity: Type.String(), rate: Type.String({ description: 'Credits per `per` units.' }) })),
-  modifiers: Type.Array(Type.Object({ attribute: Type.String(), equals: Type.String(), multiply: Type.String() })),
-  credits: Type.String({ description: 'Credits of this line, cut to 12 decimals; the sum of all lines is rounded once.' }),
+  quantity: decimalOut('As stated.'),
+  billed_quantity: decimalOut('After rounding up to started steps.'),
+  per: decimalOut('The rate is for this many units.'),
+  rates: Type.Array(Type.Object({ quantity: decimalOut(), rate: decimalOut('Credits per `per` units.') })),
+  modifiers: Type.Array(Type.Object({ attribute: Type.String(), equals: Type.String(), multiply: decimalOut() })),
+  credits: decimalOut('Credits of this line, cut to 12 decimals; the sum of all lines is rounded once.'),
 })
 
 const CREDIT_DIGITS = 12n
@@ -69,7 +69,7 @@ export const ExplanationBody = Type.Object({
     }),
     { description: 'The grants that were open, in the order in which they burn, and what was drawn on each.' },
   ),
-  overdrawn: Type.String({ description: 'Credits that no grant had.' }),
+  overdrawn: decimalOut('Credits that no grant had.'),
 })
 
 /** Explains a charge. */

@@ -11,15 +11,15 @@ import { DEFAULT_PAGE, PAGE_QUERY, recordList, seqPage } from '../pages.ts'
 import { ProblemError } from '../problems.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { renderBalance } from './charge-bodies.ts'
-import { AccountIn, Amount, Balance, listOf, nullable, PROBLEMS_ANSWER, Time, TimeIn } from './schemas.ts'
+import { AccountIn, Amount, Balance, decimalOut, listOf, nullable, PROBLEMS_ANSWER, Time, TimeIn } from './schemas.ts'
 import { timeIn, timeOut } from './values.ts'
 
 const Entry = Type.Object({
   grant: nullable<string>('string', 'Null: the debt.'),
-  change: Type.String({ description: 'Change of what remains.' }),
-  held_change: Type.String(),
-  remaining_before: Type.String(),
-  remaining_after: Type.String(),
+  change: decimalOut('Change of what remains.'),
+  held_change: Amount,
+  remaining_before: Amount,
+  remaining_after: Amount,
   held_before: Amount,
   held_after: Amount,
 })

@@ -21,6 +21,7 @@ import type { NativeApp, NativeContext } from './app.ts'
 import {
   AccountIn,
   AmountIn,
+  decimalOut,
   idParam,
   listOf,
   Metadata,
@@ -99,8 +100,8 @@ const Budget = Type.Object({
   period: Type.String(),
   time_zone: Type.String(),
   max_per_charge: NullableAmount,
-  spent: Type.String({ description: 'Charged in this period.' }),
-  held: Type.String({ description: 'Set aside by live holds.' }),
+  spent: decimalOut('Charged in this period.'),
+  held: decimalOut('Set aside by live holds.'),
   remaining: NullableAmount,
   resets_at: NullableTime,
 })

@@ -13,7 +13,7 @@ import { DEFAULT_PAGE, PAGE_QUERY } from '../pages.ts'
 import { badInput, ProblemError } from '../problems.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { BookBody } from './price-schema.ts'
-import { Amount, nullable, PROBLEMS_ANSWER, Time, TimeIn } from './schemas.ts'
+import { Amount, decimalOut, nullable, PROBLEMS_ANSWER, Time, TimeIn } from './schemas.ts'
 import { timeIn, timeOut } from './values.ts'
 import { callerOf } from './work.ts'
 
@@ -80,7 +80,7 @@ function readRoutes(app: NativeApp, { services }: NativeContext): void {
             url: Type.String(),
             has_more: Type.Boolean(),
             next_cursor: nullable<number>('integer', 'Goes on from here: `starting_after`.'),
-            data: Type.Array(Type.Omit(Book, ['prices'])),
+            data: Type.Array(Type.Omit(Book, ['prices'], { title: 'PriceBookSummary' })),
           }),
           ...PROBLEMS_ANSWER,
         },
@@ -155,7 +155,7 @@ const Sum = Type.Object({
   charges: Type.Integer(),
   charged: Amount,
   repriced: Amount,
-  change: Type.String({ description: 'repriced − charged.' }),
+  change: decimalOut('repriced − charged.'),
 })
 const TrialBody = Type.Object({
   object: Type.Literal('price_trial'),

@@ -12,7 +12,19 @@ import { requiredIdempotency } from '../idempotency.ts'
 import { badInput } from '../problems.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { renderBalance } from './charge-bodies.ts'
-import { AccountIn, Amount, AmountIn, Balance, CreditType, idParam, nullable, optionalBody, PROBLEMS_ANSWER, Time } from './schemas.ts'
+import {
+  AccountIn,
+  Amount,
+  AmountIn,
+  Balance,
+  CreditType,
+  decimalOut,
+  idParam,
+  nullable,
+  optionalBody,
+  PROBLEMS_ANSWER,
+  Time,
+} from './schemas.ts'
 import { amountIn, positiveIn, timeOut } from './values.ts'
 import { callerOf } from './work.ts'
 
@@ -35,7 +47,7 @@ const Adjustment = Type.Object({
   object: Type.Literal('adjustment'),
   id: Type.String(),
   account: Type.String(),
-  credits: Type.String({ description: 'Given, or below zero: taken.' }),
+  credits: decimalOut('Given, or below zero: taken.'),
   credit_type: Type.String(),
   reason: Type.String(),
   balance: Balance,

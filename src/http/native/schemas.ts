@@ -7,8 +7,12 @@ export const NAME_PATTERN = '^[a-z][a-z0-9_.-]{0,99}$'
 const UNIT_PATTERN = '^[A-Za-z0-9][A-Za-z0-9_.-]{0,49}$'
 
 /** A value or null, of a plain type. */
-export function nullable<Value>(type: 'string' | 'integer' | 'boolean', description?: string): TUnsafe<Value | null> {
-  return Type.Unsafe<Value | null>({ type: [type, 'null'], ...(description === undefined ? {} : { description }) })
+export function nullable<Value>(type: 'string' | 'integer' | 'boolean', description?: string, format?: string): TUnsafe<Value | null> {
+  return Type.Unsafe<Value | null>({
+    type: [type, 'null'],
+    ...(description === undefined ? {} : { description }),
+    ...(format === undefined ? {} : { format }),
+  })
 }
 
 /** An object or null. */
@@ -35,12 +39,24 @@ export const DecimalIn = Type.Unsafe<string | number>({
   examples: ['1.5', 90],
 })
 
+/** What tells decimals that are answered from other text. */
+const DECIMAL = 'decimal'
+
 /** An amount as it is answered. */
-export const Amount = Type.String({ description: 'Credits, as a decimal string in its shortest form.', examples: ['330', '1095.3996'] })
-export const NullableAmount = nullable<string>('string', 'Credits, as a decimal string; null: none.')
+export const Amount = Type.String({
+  format: DECIMAL,
+  description: 'Credits, as a decimal string in its shortest form.',
+  examples: ['330', '1095.3996'],
+})
+export const NullableAmount = nullable<string>('string', 'Credits, as a decimal string; null: none.', DECIMAL)
+
+/** An amount, quantity or rate as it is answered, with what it says. */
+export function decimalOut(description?: string) {
+  return Type.String({ format: DECIMAL, ...(description === undefined ? {} : { description }) })
+}
 
 export const Time = Type.String({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds.' })
-export const NullableTime = nullable<string>('string', 'RFC 3339, UTC, milliseconds; null: never or not.')
+export const NullableTime = nullable<string>('string', 'RFC 3339, UTC, milliseconds; null: never or not.', 'date-time')
 export const TimeIn = Type.String({ format: 'date-time', maxLength: 40, description: 'RFC 3339, with a time zone.' })
 
 export const CreditType = Type.String({ pattern: NAME_PATTERN, description: 'A kind of credits.', examples: ['credits'] })
@@ -77,8 +93,13 @@ export const Quantities = Type.Record(Type.String({ pattern: UNIT_PATTERN }), De
 /** Strings by name, as answered. */
 export const StringMap = Type.Record(Type.String(), Type.String())
 
+/** Decimals by name, as answered: quantities by unit, credits by source. */
+export function decimalMap(description?: string) {
+  return Type.Record(Type.String(), decimalOut(), description === undefined ? {} : { description })
+}
+
 /** A credit type's balance: available = settled − held. */
-export const Balance = Type.Object({ credit_type: Type.String(), settled: Amount, held: Amount, available: Amount })
+export const Balance = Type.Object({ credit_type: Type.String(), settled: Amount, held: Amount, available: Amount }, { title: 'Balance' })
 
 /** The problem that every error is. */
 export const ProblemBody = Type.Object(

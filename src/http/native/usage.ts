@@ -17,7 +17,19 @@ import { accountOf } from '../access.ts'
 import { sendCsv, wantsCsv } from '../csv.ts'
 import { badInput } from '../problems.ts'
 import type { NativeApp, NativeContext } from './app.ts'
-import { AccountIn, Amount, CreditType, KeyIn, nullable, Operation, PROBLEMS_ANSWER, StringMap, Time, TimeIn } from './schemas.ts'
+import {
+  AccountIn,
+  Amount,
+  CreditType,
+  decimalMap,
+  decimalOut,
+  KeyIn,
+  nullable,
+  Operation,
+  PROBLEMS_ANSWER,
+  Time,
+  TimeIn,
+} from './schemas.ts'
 import { quantitiesOut, timeIn, timeOut } from './values.ts'
 
 const DAY_MS = 86_400_000
@@ -31,8 +43,8 @@ const Group = Type.Object({
   charged: Amount,
   refunds: Type.Integer(),
   refunded: Amount,
-  net: Type.String({ description: 'charged − refunded; below zero when more was refunded in this bucket than charged.' }),
-  quantities: StringMap,
+  net: decimalOut('charged − refunded; below zero when more was refunded in this bucket than charged.'),
+  quantities: decimalMap(),
 })
 
 const Usage = Type.Object({

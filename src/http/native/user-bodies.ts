@@ -27,7 +27,7 @@ const USER_FIELDS = {
 export const User = Type.Object(USER_FIELDS, { description: 'A user.' })
 export const OfferBody = Type.Object(
   { ...USER_FIELDS, token: Type.String({ description: 'Sets the password, once. Shown this once.' }), token_expires_at: Time },
-  { description: 'A user, and a one-time token to hand on to them.' },
+  { title: 'UserOffer', description: 'A user, and a one-time token to hand on to them.' },
 )
 
 /** Writes a user; with `only`, nothing of other accounts. */

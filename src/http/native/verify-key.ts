@@ -25,7 +25,7 @@ const Verification = Type.Object({
   }),
   account: nullable<string>('string'),
   key: Type.Unsafe<Awaited<ReturnType<typeof renderKey>> | null>({ type: ['object', 'null'], additionalProperties: true }),
-  available: nullable<string>('string', 'Credits of the default type that can be charged now.'),
+  available: nullable<string>('string', 'Credits of the default type that can be charged now.', 'decimal'),
 })
 
 export function verifyKeyRoutes(app: NativeApp, context: NativeContext): void {
