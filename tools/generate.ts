@@ -17,6 +17,7 @@ import { postgresSchemaPage } from './reference/postgres-schema.ts'
 import { problemPages } from './reference/problems.ts'
 import { schemaPage } from './reference/schema.ts'
 import { settingsPage } from './reference/settings.ts'
+import { sdkPages } from './sdk/pages.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -31,7 +32,17 @@ export async function generate(): Promise<readonly Page[]> {
     const store = openSqliteStore({ file, onFault: raise })
     const openapi = await openapiPages(store)
     await store.close()
-    return [...openapi, schema, settingsPage(), commandsPage(), eventsPage(), journalPage(), auditPage(), ...problemPages()]
+    return [
+      ...openapi,
+      schema,
+      settingsPage(),
+      commandsPage(),
+      eventsPage(),
+      journalPage(),
+      auditPage(),
+      ...problemPages(),
+      ...sdkPages(openapi),
+    ]
   } finally {
     rmSync(folder, { recursive: true })
   }
@@ -64,7 +75,7 @@ export function staleFiles(pages: readonly Page[], folder: string): readonly { r
 
 function leftOver(pages: readonly Page[], folder: string): readonly string[] {
   const known = new Set(pages.map(({ path }) => path))
-  return globSync('docs/reference/**/*.{md,json}', { cwd: folder })
+  return globSync(['docs/reference/**/*.{md,json}', 'sdk/*/**/*.{ts,py,md}'], { cwd: folder })
     .filter((path) => !known.has(path) && readFileSync(join(folder, path), 'utf8').split('\n', 1)[0]?.includes(MARK))
     .sort()
 }

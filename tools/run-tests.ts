@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { hasPython } from '../test/running/python.ts'
+import { missingRuntimes } from '../test/running/runtimes.ts'
 
 const root = join(import.meta.dirname, '..')
 /** Test files that run beside each other: the machines that tests run on have two cores. */
@@ -12,10 +14,16 @@ const FILES_AT_ONCE = 2
 /** Longest that one test file may take. */
 const FILE_TIMEOUT_MS = 10 * 60_000
 
+/** Tests of what is written in Python. Where there is none they are not run, and that is said; a CI must have it. */
+const IN_PYTHON = /python\.test\.ts$/
+
 const [, , ...named] = process.argv
-const patterns = named.length > 0 ? named : ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts']
-const files = globSync(patterns, { cwd: root }).map((file) => join(root, file))
-if (files.length === 0) throw new Error(`no test files match ${patterns.join(' ')}`)
+const patterns = named.length > 0 ? named : ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts', 'sdk/**/*.test.ts']
+const found = globSync(patterns, { cwd: root })
+if (found.length === 0) throw new Error(`no test files match ${patterns.join(' ')}`)
+const withoutPython = named.length === 0 && process.env.CI === undefined && !hasPython()
+const notRun = withoutPython ? found.filter((file) => IN_PYTHON.test(file)) : []
+const files = found.filter((file) => !notRun.includes(file)).map((file) => join(root, file))
 
 let passed = 0
 let failed = 0
@@ -33,5 +41,8 @@ events.on('test:fail', () => {
 await pipeline(events, new spec(), process.stdout, { end: false })
 // A test that does not run proves nothing, so it counts as one that fails.
 for (const name of skipped) console.log(`skipped: ${name}`)
+const missing = named.length === 0 && process.env.CI === undefined ? missingRuntimes() : []
+if (missing.length > 0) console.log(`not run: the SDK's package on ${missing.join(', ')}: npm run runtimes installs them`)
+for (const file of notRun) console.log(`not run: ${file} needs python3, 3.10 or newer`)
 console.log(`\n${passed} passed, ${failed + skipped.length} failed`)
 process.exitCode = failed + skipped.length === 0 ? 0 : 1

@@ -1,0 +1,111 @@
+/** Calls every operation of the API once, through the SDK. A new operation is a line here: the conformance test names what is missing. */
+
+import type { Obol } from '../src/obol.ts'
+
+/** The two clients that operations are called with. */
+export interface Clients {
+  readonly operator: Obol
+  /** Makes a client of a customer's key. */
+  readonly customer: (key: string) => Obol
+  /** A client without a key. */
+  readonly nobody: Obol
+}
+
+/** Some moments of a life: an account, its keys, prices, grants, charges, holds, and everything that can be read of them. */
+export async function callEveryOperation({ operator, customer, nobody }: Clients): Promise<void> {
+  const prices = [{ operation: 'unit', rate: '1', per: { quantity: 1, unit: 'request' } }]
+  const book = await operator.priceBooks.publish({ prices })
+  await operator.priceBooks.list().page()
+  await operator.priceBooks.get(book.version)
+  const account = await operator.accounts.create({ name: 'Conformance', external_id: 'conformance' })
+  await operator.accounts.update(account.id, { metadata: { by: 'the SDK' } })
+  await operator.accounts.get('external:conformance')
+  await operator.accounts.list().page()
+  await callGrants(operator, account.id)
+  await callKeys(operator, customer, account.id)
+  await callCharges(operator, account.id)
+  await callHolds(operator, account.id)
+  await callHistory(operator, account.id)
+  await callUsers({ operator, customer, nobody }, account.id)
+  const start = new Date(Date.now() - 60_000)
+  await operator.priceBooks.tryOut({ prices, start, end: new Date(start.getTime() + 120_000) })
+  await operator.audit.verify()
+}
+
+async function callGrants(operator: Obol, account: string): Promise<void> {
+  const grant = await operator.grants.create({ account, amount: '1000', source: 'topup', cost: { amount_minor: 1000, currency: 'eur' } })
+  await operator.grants.get(grant.id)
+  await operator.grants.list({ account }).page()
+  const promo = await operator.grants.create({ account, amount: '5', source: 'promo', expires_at: new Date(Date.now() + 86_400_000) })
+  await operator.grants.void(promo.id, { reason: 'a mistake' })
+  await operator.adjustments.create({ account, amount: '-1', reason: 'a correction' })
+}
+
+async function callKeys(operator: Obol, customer: Clients['customer'], account: string): Promise<void> {
+  const key = await operator.keys.create({ account, name: 'one', budget: { limit: '500', period: 'month' }, scopes: ['keys:write'] })
+  const own = customer(key.secret ?? '')
+  await own.keys.own()
+  await own.credits.get()
+  await own.prices.get()
+  await own.estimates.create({ items: [{ operation: 'unit', quantity: { min: 1, max: '2.5' } }] })
+  await operator.keys.verify({ key: key.secret ?? '' })
+  await operator.keys.update(key.id, { name: 'two' })
+  await operator.keys.get(key.id)
+  await operator.keys.list({ account }).page()
+  await operator.keys.rotate(key.id, { overlap_seconds: 60 })
+  await operator.keys.revoke(key.id)
+}
+
+async function callCharges(operator: Obol, account: string): Promise<void> {
+  const charge = await operator.charges.create({ account, operation: 'unit', quantity: 2, metadata: { job: '1' } })
+  await operator.charges.get(charge.id)
+  await operator.charges.explain(charge.id)
+  await operator.charges.refund(charge.id, { amount: '0.5', reason: 'noise' })
+  const charges = [
+    { account, operation: 'unit' },
+    { account, operation: 'unit', quantity: 1_000_000 },
+  ]
+  await operator.charges.createBatch({ charges })
+  await operator.charges.list({ account }).page()
+}
+
+async function callHolds(operator: Obol, account: string): Promise<void> {
+  const hold = await operator.holds.create({ account, operation: 'unit', quantity: 10, ttl_seconds: 60 })
+  await operator.holds.extend(hold.id, { ttl_seconds: 120 })
+  await operator.holds.increase(hold.id, { amount: '5' })
+  await operator.holds.capture(hold.id, { quantity: 3, final: false })
+  await operator.holds.release(hold.id)
+  await operator.holds.get(hold.id)
+  await operator.holds.list({ account }).page()
+}
+
+async function callHistory(operator: Obol, account: string): Promise<void> {
+  await operator.accounts.credits(account)
+  await operator.usage.get({ account, bucket: 'hour', group_by: ['operation', 'credit_type'] })
+  await operator.journal.list({ account }).page()
+  await operator.events.list({ limit: 5 })
+}
+
+const PASSWORD = 'correct horse battery staple'
+
+async function callUsers({ operator, customer, nobody }: Clients, account: string): Promise<void> {
+  await operator.users.inviteFirstOperator()
+  const offer = await operator.users.invite({ email: 'lin@example.com', account, role: 'owner' })
+  const { token } = await operator.users.renewInvitation(offer.id)
+  const accepted = await nobody.auth.acceptInvitation({ token, password: PASSWORD })
+  const user = customer(accepted.access_token)
+  await user.me.get()
+  await user.me.changePassword({ current_password: PASSWORD, password: `${PASSWORD}!` })
+  const reset = await operator.users.offerPasswordReset(offer.id)
+  await nobody.auth.resetPassword({ token: reset.token, password: PASSWORD })
+  const tokens = await nobody.auth.signIn({ email: 'lin@example.com', password: PASSWORD })
+  const { refresh_token } = await nobody.auth.refresh({ refresh_token: tokens.refresh_token })
+  await nobody.auth.signOut({ refresh_token })
+  await operator.users.list().page()
+  await operator.users.get(offer.id)
+  await operator.users.update(offer.id, { status: 'active' })
+  await operator.users.setMembership(offer.id, account, { role: 'member' })
+  await operator.users.endMembership(offer.id, account)
+  await operator.auth.replaceSigningKeys()
+  await nobody.auth.signingKeys()
+}

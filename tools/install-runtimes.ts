@@ -1,0 +1,18 @@
+/** `npm run runtimes`: installs the runtimes that the SDK's package is tried on, beside the project: they are large, and only tests need them. */
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { RUNTIME_PACKAGES, RUNTIMES_FOLDER } from '../test/running/runtimes.ts'
+
+const packages = RUNTIME_PACKAGES[`${process.platform} ${process.arch}`]
+if (packages === undefined) {
+  console.error(`There are no runtimes for ${process.platform} ${process.arch} here: put bun and deno on the path instead.`)
+  process.exitCode = 1
+} else {
+  mkdirSync(RUNTIMES_FOLDER, { recursive: true })
+  writeFileSync(join(RUNTIMES_FOLDER, 'package.json'), JSON.stringify({ private: true, dependencies: packages }, null, 2))
+  const words = ['install', '--prefix', RUNTIMES_FOLDER, '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock']
+  const { status } = spawnSync('npm', words, { stdio: 'inherit' })
+  process.exitCode = status ?? 1
+}
