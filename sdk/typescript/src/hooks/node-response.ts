@@ -1,0 +1,53 @@
+/** Work behind a response of node:http (Express, Fastify): where its end shows, and where its client's does. */
+
+import type { HeldWork } from './held-work.ts'
+import type { Refusal } from './refusals.ts'
+import { bodyOf, creditHeaders, type Route } from './route.ts'
+
+/** What is needed of a ServerResponse. */
+export interface NodeResponse {
+  statusCode: number
+  readonly headersSent: boolean
+  readonly writableEnded: boolean
+  setHeader(name: string, value: string): unknown
+  // biome-ignore lint/suspicious/noExplicitAny: both have overloads, and are called with what they were called with.
+  end: (...values: any[]) => unknown
+  // biome-ignore lint/suspicious/noExplicitAny: see above.
+  writeHead: (...values: any[]) => unknown
+  once(event: 'close', listener: () => void): unknown
+}
+
+/** The first failing status. */
+const FIRST_BAD = 400
+
+/**
+ * Ends the work with the response. `close` without an ended response is the one sign of a client that has gone: `finish` comes on success
+ * alone, and `close` of the request whenever its body was read.
+ */
+export function followResponse(work: HeldWork, response: NodeResponse): void {
+  const { end, writeHead } = response
+  // The last moment at which the answer can still say what it has cost.
+  response.writeHead = (...values) => {
+    response.writeHead = writeHead
+    for (const [name, value] of Object.entries(creditHeaders(work))) response.setHeader(name, value)
+    return writeHead.apply(response, values)
+  }
+  // A handler says its last word with `end`, to a client that is there and to one that has gone.
+  response.end = (...values) => {
+    response.end = end
+    work.finish(response.statusCode < FIRST_BAD)
+    return end.apply(response, values)
+  }
+  response.once('close', () => {
+    if (!response.writableEnded) work.leave({ hasBegun: response.headersSent })
+  })
+}
+
+/** Answers with a refusal. */
+export function sendRefusal<Request>(route: Route<Request>, response: NodeResponse, refusal: Refusal): void {
+  const { text, type } = bodyOf(route, refusal)
+  response.statusCode = refusal.status
+  for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value)
+  response.setHeader('content-type', type)
+  response.end(text)
+}
