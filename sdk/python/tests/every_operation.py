@@ -1,0 +1,107 @@
+"""Calls every operation of the API once, through the SDK. A new operation is a line here: the conformance test names what is missing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+#: Makes a client of a customer's key.
+CustomerOf = Any
+
+
+async def call_every_operation(operator: Any, customer: CustomerOf, email: str, wait: Any, page: Any) -> None:
+    """Some moments of a life. `customer` makes a client of a key, or of None; `wait` awaits what a call gives, or passes it on; `page` reads one page of a list."""
+    prices = [{"operation": "unit", "rate": Decimal(1), "per": {"quantity": 1, "unit": "request"}}]
+    book = await wait(operator.price_books.publish(prices=prices))
+    await page(operator.price_books.list())
+    await wait(operator.price_books.get(book.version))
+    account = await wait(operator.accounts.create(name="Conformance"))
+    await wait(operator.accounts.update(account.id, metadata={"by": "the SDK"}))
+    await wait(operator.accounts.get(account.id))
+    await page(operator.accounts.list())
+    await _grants(operator, account.id, wait, page)
+    await _keys(operator, customer, account.id, wait, page)
+    await _charges(operator, account.id, wait, page)
+    await _holds(operator, account.id, wait, page)
+    await wait(operator.accounts.credits(account.id))
+    await wait(operator.usage.get(account=account.id, bucket="hour", group_by=["operation", "credit_type"]))
+    await page(operator.journal.list(account=account.id))
+    await wait(operator.events.list(limit=5))
+    await _users(operator, customer, account.id, email, wait, page)
+    now = datetime.now(timezone.utc)
+    await wait(operator.price_books.try_out(prices=prices, start=now - timedelta(minutes=1), end=now + timedelta(minutes=1)))
+    await wait(operator.audit.verify())
+
+
+async def _grants(operator: Any, account: str, wait: Any, page: Any) -> None:
+    cost = {"amount_minor": 1000, "currency": "eur"}
+    grant = await wait(operator.grants.create(account=account, amount="1000", source="topup", cost=cost))
+    await wait(operator.grants.get(grant.id))
+    await page(operator.grants.list(account=account))
+    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
+    promo = await wait(operator.grants.create(account=account, amount=5, source="promo", expires_at=tomorrow))
+    await wait(operator.grants.void(promo.id, reason="a mistake"))
+    await wait(operator.adjustments.create(account=account, amount=Decimal("-1"), reason="a correction"))
+
+
+async def _keys(operator: Any, customer: CustomerOf, account: str, wait: Any, page: Any) -> None:
+    budget = {"limit": Decimal(500), "period": "month"}
+    key = await wait(operator.keys.create(account=account, name="one", budget=budget, scopes=["keys:write"]))
+    own = customer(key.secret)
+    await wait(own.keys.own())
+    await wait(own.credits.get())
+    await wait(own.prices.get())
+    await wait(own.estimates.create(items=[{"operation": "unit", "quantity": {"min": 1, "max": Decimal("2.5")}}]))
+    await wait(operator.keys.verify(key=key.secret))
+    await wait(operator.keys.update(key.id, name="two"))
+    await wait(operator.keys.get(key.id))
+    await page(operator.keys.list(account=account))
+    await wait(operator.keys.rotate(key.id, overlap_seconds=60))
+    await wait(operator.keys.revoke(key.id))
+
+
+async def _charges(operator: Any, account: str, wait: Any, page: Any) -> None:
+    charge = await wait(operator.charges.create(account=account, operation="unit", quantity=2.5, metadata={"job": "1"}))
+    await wait(operator.charges.get(charge.id))
+    await wait(operator.charges.explain(charge.id))
+    await wait(operator.charges.refund(charge.id, amount=Decimal("0.5"), reason="noise"))
+    unit = {"account": account, "operation": "unit"}
+    await wait(operator.charges.create_batch(charges=[unit, {**unit, "quantity": 1_000_000}]))
+    await page(operator.charges.list(account=account))
+
+
+async def _holds(operator: Any, account: str, wait: Any, page: Any) -> None:
+    hold = await wait(operator.holds.create(account=account, operation="unit", quantity=10, ttl_seconds=60))
+    await wait(operator.holds.extend(hold.id, ttl_seconds=120))
+    await wait(operator.holds.increase(hold.id, amount="5"))
+    await wait(operator.holds.capture(hold.id, quantity=3, final=False))
+    await wait(operator.holds.release(hold.id))
+    await wait(operator.holds.get(hold.id))
+    await page(operator.holds.list(account=account))
+
+
+_PASSWORD = "correct horse battery staple"
+
+
+async def _users(operator: Any, customer: CustomerOf, account: str, email: str, wait: Any, page: Any) -> None:
+    nobody = customer(None)
+    await wait(operator.users.invite_first_operator())
+    offer = await wait(operator.users.invite(email=email, account=account, role="owner"))
+    token = (await wait(operator.users.renew_invitation(offer.id))).token
+    accepted = await wait(nobody.auth.accept_invitation(token=token, password=_PASSWORD))
+    user = customer(accepted.access_token)
+    await wait(user.me.get())
+    await wait(user.me.change_password(current_password=_PASSWORD, password=f"{_PASSWORD}!"))
+    reset = await wait(operator.users.offer_password_reset(offer.id))
+    await wait(nobody.auth.reset_password(token=reset.token, password=_PASSWORD))
+    tokens = await wait(nobody.auth.sign_in(email=email, password=_PASSWORD))
+    tokens = await wait(nobody.auth.refresh(refresh_token=tokens.refresh_token))
+    await wait(nobody.auth.sign_out(refresh_token=tokens.refresh_token))
+    await page(operator.users.list())
+    await wait(operator.users.get(offer.id))
+    await wait(operator.users.update(offer.id, status="active"))
+    await wait(operator.users.set_membership(offer.id, account, role="member"))
+    await wait(operator.users.end_membership(offer.id, account))
+    await wait(operator.auth.replace_signing_keys())
+    await wait(nobody.auth.signing_keys())
