@@ -262,7 +262,7 @@ test('links to a heading are read as code hosts make them', () => {
 
 test('every file that a page names is there', () => {
   const named = PAGES.filter(({ path }) => path !== 'CHANGELOG.md').flatMap(({ path, text }) =>
-    [...text.matchAll(/`((?:src|test|docs|tools|bench|examples|bin|core|stores|http|cli|auth|operations)\/[\w*./-]+)`/g)].map(
+    [...text.matchAll(/`((?:src|sdk|test|docs|tools|bench|examples|bin|core|stores|http|cli|auth|operations)\/[\w*./-]+)`/g)].map(
       ([, name = '']) => ({ path, name }),
     ),
   )

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { exportsOf } from './reading/exports.ts'
 import { functionsOf } from './reading/functions.ts'
-import { filesOf, type ProjectFile, sourceFiles, textOf } from './reading/project.ts'
+import { filesOf, type ProjectFile, pythonFiles, sdkFiles, sourceFiles, textOf } from './reading/project.ts'
 import { blanked, codeOf } from './reading/tokens.ts'
 
 /** One thing that may not be, and a proof that the rule finds it and finds nothing else. */
@@ -20,7 +20,7 @@ interface Ban {
   readonly passed: readonly string[]
 }
 
-const SOURCE = /^src\/.*\.ts$/
+const SOURCE = /^(?:src|sdk\/typescript\/src)\/.*\.ts$/
 const CORE = /^src\/core\/.*\.ts$/
 const TESTS = /\.test\.ts$/
 const TYPESCRIPT = /\.ts$/
@@ -166,12 +166,21 @@ const BANS: readonly Ban[] = [
   },
   {
     name: 'swallowed faults',
-    files: /^(?:src|tools|bench|examples)\/.*\.ts$/,
+    files: /^(?:src|tools|bench|examples|sdk)\/.*\.ts$/,
     look: 'code',
     find: /\bcatch\s*(?:\([^)]*\))?\s*\{\s*\}|\.catch\(\(\)\s*=>\s*(?:\{\s*\}|undefined|null)\)/,
     instead: 'answer for it or pass it on',
     found: ['try { x() } catch {}', 'try { x() } catch (error) {\n}', 'x.catch(() => {})', 'x.catch(() => undefined)'],
     passed: ['try { x() } catch (cause) { throw cause }'],
+  },
+  {
+    name: 'swallowed faults in Python',
+    files: /^sdk\/python\/.*\.py$/,
+    look: 'text',
+    find: /^\s*except\s*:|^\s*except[^\n]*:\s*(?:\n\s*)?(?:pass|\.\.\.)\s*$/m,
+    instead: 'name what is expected, and answer for it or pass it on',
+    found: ['try:\n  x()\nexcept:\n  y()', 'except ValueError:\n    pass', 'except OSError: pass'],
+    passed: ['except ValueError as cause:\n    raise X from cause', 'except OSError:\n    return'],
   },
   {
     name: 'shelves',
@@ -238,7 +247,7 @@ for (const ban of BANS) {
 const SHELVES = /^(?:utils?|helpers?|commons?|misc|managers?|shared|lib|stuff|types|constants|index|v\d+)$/
 
 test('no file or folder is a shelf: it is named after what it holds', () => {
-  const shelves = ALL.filter(({ path }) => /^(src|test|tools|bench|examples)\//.test(path)).filter(({ path }) =>
+  const shelves = ALL.filter(({ path }) => /^(src|test|tools|bench|examples|sdk)\//.test(path)).filter(({ path }) =>
     path
       .replace(/\.\w+$/, '')
       .split(/[/.-]/)
@@ -265,7 +274,7 @@ const OTHER_WORDS: readonly (readonly [word: RegExp, instead: string])[] = [
 ]
 
 test('ideas of the glossary have one word', () => {
-  const texts = ALL.filter(({ path }) => /^(?:src|docs|examples|tools)\/.*\.(?:ts|md|sql)$|^[A-Z]+\.md$|^openapi\.json$/.test(path))
+  const texts = ALL.filter(({ path }) => /^(?:src|docs|examples|tools|sdk)\/.*\.(?:ts|md|sql|py)$|^[A-Z]+\.md$|^openapi\.json$/.test(path))
   assert.ok(texts.length > 100)
   const places = texts
     .filter(({ path }) => !NAMES_THEM.test(path))
@@ -332,7 +341,7 @@ const MAX_FILE_LINES = 400
 const MAX_FUNCTION_LINES = 60
 
 test(`no file of the source is longer than ${MAX_FILE_LINES} lines: what is longer is two ideas`, () => {
-  const long = sourceFiles().filter(({ text }) => text.trimEnd().split('\n').length > MAX_FILE_LINES)
+  const long = [...sourceFiles(), ...sdkFiles(), ...pythonFiles()].filter(({ text }) => text.trimEnd().split('\n').length > MAX_FILE_LINES)
   assert.deepEqual(
     long.map(({ path }) => path),
     [],
@@ -340,7 +349,7 @@ test(`no file of the source is longer than ${MAX_FILE_LINES} lines: what is long
 })
 
 test(`no function of the source is longer than ${MAX_FUNCTION_LINES} lines: parents branch, leaves compute`, () => {
-  const functions = sourceFiles().flatMap(({ path, text }) => functionsOf(text).map((one) => ({ path, ...one })))
+  const functions = [...sourceFiles(), ...sdkFiles()].flatMap(({ path, text }) => functionsOf(text).map((one) => ({ path, ...one })))
   assert.ok(functions.length > 500, `${functions.length} functions`)
   const long = functions.filter(({ lines }) => lines > MAX_FUNCTION_LINES)
   assert.deepEqual(
@@ -381,7 +390,7 @@ test('a function is as long as its own lines: blank ones, and those of functions
 })
 
 test('every export of the source has a line that says what it is', () => {
-  const exported = sourceFiles().flatMap(({ path, text }) => exportsOf(path, text).map((one) => ({ path, ...one })))
+  const exported = [...sourceFiles(), ...sdkFiles()].flatMap(({ path, text }) => exportsOf(path, text).map((one) => ({ path, ...one })))
   assert.ok(exported.length > 400, `${exported.length} exports`)
   const bare = exported.filter(({ isDocumented }) => !isDocumented).map(({ path, name }) => `${path} ${name}`)
   assert.deepEqual(bare, [])

@@ -86,7 +86,22 @@ function plainType(value: Value): string {
   }
 }
 
-function shapesFile({ shapes, operations }: Contract): readonly string[] {
+/** Shapes that may have more fields than are known are dicts: a class would lose what it does not name. */
+function withoutOpenShapes(shapes: readonly Shape[]): readonly Shape[] {
+  const open = new Set(shapes.filter(({ isOpen }) => isOpen).map(({ name }) => name))
+  const valueOf = (value: Value): Value => {
+    if (value.kind === 'shape' && open.has(value.name))
+      return { kind: 'map', of: { kind: 'anything', isNullable: false }, isNullable: value.isNullable }
+    if (value.kind === 'list' || value.kind === 'map') return { ...value, of: valueOf(value.of) }
+    return value.kind === 'either' ? { ...value, of: value.of.map(valueOf) } : value
+  }
+  return shapes
+    .filter(({ isOpen }) => !isOpen)
+    .map((shape) => ({ ...shape, fields: shape.fields.map((field) => ({ ...field, value: valueOf(field.value) })) }))
+}
+
+function shapesFile({ shapes: all, operations }: Contract): readonly string[] {
+  const shapes = withoutOpenShapes(all)
   const bodies = new Set(operations.map(({ body }) => body?.name))
   const used = shapes.filter(({ name, direction }) => direction === 'out' || !bodies.has(name) || isNested(name, shapes))
   return [

@@ -99,10 +99,11 @@ export class ShapeReader {
     if (other) throw new Error(`two shapes would be called ${name}: give one a title in its schema, or a name in tools/sdk/names.ts`)
     this.#byText.set(text, name)
     // Taken before its fields are read, so that none of them can take it.
-    this.#named.set(name, { shape: { name, direction: place.direction, description: null, fields: [] }, text })
+    const isOpen = schema.additionalProperties === true
+    this.#named.set(name, { shape: { name, direction: place.direction, description: null, fields: [], isOpen }, text })
     const parent = bodyName === undefined ? name : place.name
     const fields = Object.entries(schema.properties ?? {}).map(([field, inner]) => this.#field(field, inner, { schema, parent, place }))
-    this.#named.set(name, { shape: { name, direction: place.direction, description: schema.description ?? null, fields }, text })
+    this.#named.set(name, { shape: { name, direction: place.direction, description: schema.description ?? null, fields, isOpen }, text })
     return name
   }
 

@@ -75,15 +75,16 @@ function fieldLine({ name, value, isRequired, description }: Field): string {
   return `${comment(description)}readonly ${/^\w+$/.test(name) ? name : `'${name}'`}${isRequired ? '' : '?'}: ${typeOf(value)}`
 }
 
-function interfaceOf(name: string, description: string | null, fields: readonly Field[]): string {
-  return `${comment(description ?? sentences(name))}export interface ${name} {\n${fields.map(fieldLine).join('\n')}\n}\n`
+function interfaceOf(name: string, description: string | null, fields: readonly Field[], isOpen = false): string {
+  const lines = [...fields.map(fieldLine), ...(isOpen ? ['readonly [member: string]: unknown'] : [])]
+  return `${comment(description ?? sentences(name))}export interface ${name} {\n${lines.join('\n')}\n}\n`
 }
 
 function shapesFile({ shapes, operations }: Contract): string {
   const queries = operations
     .filter(({ query }) => query.length > 0)
     .map((one) => interfaceOf(queryName(one), `What \`${callOf(one)}\` is asked with.`, one.query))
-  const interfaces = shapes.map((shape) => interfaceOf(shape.name, shapeText(shape, operations), shape.fields))
+  const interfaces = shapes.map((shape) => interfaceOf(shape.name, shapeText(shape, operations), shape.fields, shape.isOpen))
   const imports = `import type { Amount, Quantity, Time } from '../amounts.ts'\n`
   return [imports, ...interfaces, ...queries].join('\n')
 }

@@ -31,4 +31,6 @@ export interface Shape {
   readonly direction: 'in' | 'out'
   readonly description: string | null
   readonly fields: readonly Field[]
+  /** Whether it may have fields that are not named here, as problems do. */
+  readonly isOpen: boolean
 }

@@ -8,6 +8,7 @@
 
 from . import _afford, _errors, _problems, _session, _shapes, _usage_summary, _watch, webhooks
 from ._afford import *  # noqa: F403
+from ._answers import outcome_error
 from ._client import AsyncObol, Obol
 from ._errors import *  # noqa: F403
 from ._pages import AsyncCsvPages, AsyncPages, CsvPages, Page, Pages
@@ -33,6 +34,7 @@ __all__ = [
     "Obol",
     "Page",
     "Pages",
+    "outcome_error",
     *_afford.__all__,
     *_errors.__all__,
     *_problems.__all__,

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 from ._errors import ApiError, CallFacts, ConnectionError, ObolError, UnexpectedAnswerError, family_of
 from ._exchange import RawAnswer
@@ -51,6 +51,24 @@ def make_error(status: int, members: Mapping[str, Any], facts: CallFacts, second
     """The error of a problem."""
     error_class = PROBLEM_CLASSES.get(str(members["code"])) or family_of(status)
     return error_class(status, members, facts, seconds)
+
+
+class Outcome(Protocol):
+    """An item of a batch, which succeeds or fails by itself."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def error(self) -> Mapping[str, Any] | None: ...
+
+
+def outcome_error(outcome: Outcome) -> ApiError | None:
+    """The error of an item of a batch, as its call alone would have raised it; None: the item succeeded."""
+    members = outcome.error
+    if members is None:
+        return None
+    return make_error(outcome.status, members, CallFacts(members.get("request_id"), None, 1))
 
 
 def _members_in(body: bytes) -> Mapping[str, Any] | None:

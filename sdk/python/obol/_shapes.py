@@ -76,7 +76,6 @@ __all__ = [
     "PriceTrial",
     "PriceTrialAccount",
     "PriceTrialSum",
-    "ProblemBody",
     "ProblemPlace",
     "QuantityRange",
     "RateLimitTerms",
@@ -277,7 +276,7 @@ class ChargeOutcome:
     #: A charge. `balance` is what the account had right after it.
     charge: Charge | None = None
     #: RFC 9457. Switch on `code`; each has a page at `docs`.
-    error: ProblemBody | None = None
+    error: Mapping[str, Any] | None = None
     #: The status that the charge alone would have had.
     status: int
     #: An earlier request with this key had made it.
@@ -927,21 +926,6 @@ class PriceTrialSum:
     repriced: Decimal
     #: repriced − charged.
     change: Decimal
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProblemBody:
-    """RFC 9457. Switch on `code`; each has a page at `docs`."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    instance: str
-    request_id: str
-    docs: str
-    errors: Sequence[ProblemPlace] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

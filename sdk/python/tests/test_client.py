@@ -47,6 +47,14 @@ class ClientTest(unittest.TestCase):
         self.assertRegex(error.request_id or "", "^req_")
         self.assertIn("Buy or grant", error.what_to_do)
 
+    def test_an_item_of_a_batch_that_fails_has_the_error_of_its_call(self) -> None:
+        account = open_account(self.operator, "10")
+        unit = {"account": account, "operation": "unit"}
+        batch = self.operator.charges.create_batch(charges=[unit, {**unit, "quantity": 100}])  # type: ignore[list-item]
+        error = obol.outcome_error(batch.data[1])
+        assert isinstance(error, obol.InsufficientCreditsError)
+        self.assertEqual((obol.outcome_error(batch.data[0]), error.shortfall), (None, Decimal(91)))
+
     def test_the_same_idempotency_key_gives_the_first_answer_again(self) -> None:
         account = open_account(self.operator)
         heard: list[AnswerFacts] = []

@@ -55,11 +55,19 @@ function errorOf(answer: RawAnswer, facts: CallFacts): ObolError {
   return new ErrorClass({ ...facts, status: answer.status, problem, retryAfterSeconds: retryAfter(answer.headers) })
 }
 
-/** An error for a problem that stands in the body of a good answer: the item of a batch. */
-export function itemError(body: object, status: number, facts: CallFacts): ApiError | null {
-  const problem = problemOf(body)
+/** An item of a batch, which succeeds or fails by itself. */
+export interface Outcome {
+  readonly status: number
+  readonly error?: object
+}
+
+/** The error of an item of a batch, as its call alone would have thrown it; null: the item succeeded. */
+export function outcomeError({ status, error }: Outcome): ApiError | null {
+  const problem = problemOf(error)
   if (!problem) return null
+  const { request_id: requestId } = problem.members
   const ErrorClass = PROBLEM_CLASSES.get(problem.code) ?? familyOf(status)
+  const facts = { requestId: typeof requestId === 'string' ? requestId : null, idempotencyKey: null, attempts: 1 }
   return new ErrorClass({ ...facts, status, problem, retryAfterSeconds: null })
 }
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { makeKey, OPERATOR_KEY, openAccount, publishTestPrices, startTestObol } from '../../../test/running/obol.ts'
+import { outcomeError } from './answers.ts'
 import {
   HoldExpiredError,
   InsufficientCreditsError,
@@ -53,6 +54,16 @@ test('short of credits is an error that says how much is missing and where to ge
     assert.match(error.whatToDo, /Buy or grant/)
     return true
   })
+})
+
+test('an item of a batch that fails has the error of its call', async (t) => {
+  const { operator, account } = await start(t, '10')
+  const unit = { account, operation: 'unit' }
+  const { data } = await operator.charges.createBatch({ charges: [unit, { ...unit, quantity: 100 }] })
+  const [fine, failed] = data.map(outcomeError)
+  assert.equal(fine, null)
+  assert.ok(failed instanceof InsufficientCreditsError)
+  assert.equal(failed.shortfall, '91')
 })
 
 test('the same idempotency key gives the first answer again, and says so', async (t) => {

@@ -2,6 +2,7 @@
 
 export * from './afford.ts'
 export * from './amounts.ts'
+export { type Outcome, outcomeError } from './answers.ts'
 export * from './api/problems.ts'
 export * from './api/resources.ts'
 export type * from './api/shapes.ts'

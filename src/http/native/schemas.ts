@@ -48,6 +48,7 @@ export const Amount = Type.String({
   description: 'Credits, as a decimal string in its shortest form.',
   examples: ['330', '1095.3996'],
 })
+/** An amount as it is answered, or null. */
 export const NullableAmount = nullable<string>('string', 'Credits, as a decimal string; null: none.', DECIMAL)
 
 /** An amount, quantity or rate as it is answered, with what it says. */

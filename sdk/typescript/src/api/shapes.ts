@@ -935,6 +935,7 @@ export interface ProblemBody {
   readonly request_id: string
   readonly docs: string
   readonly errors?: readonly ProblemPlace[]
+  readonly [member: string]: unknown
 }
 
 /** Problem place. */

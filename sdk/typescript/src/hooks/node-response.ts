@@ -10,10 +10,9 @@ export interface NodeResponse {
   readonly headersSent: boolean
   readonly writableEnded: boolean
   setHeader(name: string, value: string): unknown
-  // biome-ignore lint/suspicious/noExplicitAny: both have overloads, and are called with what they were called with.
-  end: (...values: any[]) => unknown
-  // biome-ignore lint/suspicious/noExplicitAny: see above.
-  writeHead: (...values: any[]) => unknown
+  /** Both have overloads, and are called with what they were called with. */
+  end: (...values: never[]) => unknown
+  writeHead: (...values: never[]) => unknown
   once(event: 'close', listener: () => void): unknown
 }
 
@@ -49,5 +48,6 @@ export function sendRefusal<Request>(route: Route<Request>, response: NodeRespon
   response.statusCode = refusal.status
   for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value)
   response.setHeader('content-type', type)
-  response.end(text)
+  const end = response.end as (text: string) => unknown
+  end.call(response, text)
 }
