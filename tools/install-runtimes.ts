@@ -11,7 +11,7 @@ if (packages === undefined) {
   process.exitCode = 1
 } else {
   mkdirSync(RUNTIMES_FOLDER, { recursive: true })
-  writeFileSync(join(RUNTIMES_FOLDER, 'package.json'), JSON.stringify({ private: true, dependencies: packages }, null, 2))
+  writeFileSync(join(RUNTIMES_FOLDER, 'package.json'), `${JSON.stringify({ private: true, dependencies: packages }, null, 2)}\n`)
   const words = ['install', '--prefix', RUNTIMES_FOLDER, '--ignore-scripts', '--no-audit', '--no-fund', '--no-package-lock']
   const { status } = spawnSync('npm', words, { stdio: 'inherit' })
   process.exitCode = status ?? 1

@@ -89,15 +89,15 @@ function plainType(value: Value): string {
 /** Shapes that may have more fields than are known are dicts: a class would lose what it does not name. */
 function withoutOpenShapes(shapes: readonly Shape[]): readonly Shape[] {
   const open = new Set(shapes.filter(({ isOpen }) => isOpen).map(({ name }) => name))
-  const valueOf = (value: Value): Value => {
+  const closedValue = (value: Value): Value => {
     if (value.kind === 'shape' && open.has(value.name))
       return { kind: 'map', of: { kind: 'anything', isNullable: false }, isNullable: value.isNullable }
-    if (value.kind === 'list' || value.kind === 'map') return { ...value, of: valueOf(value.of) }
-    return value.kind === 'either' ? { ...value, of: value.of.map(valueOf) } : value
+    if (value.kind === 'list' || value.kind === 'map') return { ...value, of: closedValue(value.of) }
+    return value.kind === 'either' ? { ...value, of: value.of.map(closedValue) } : value
   }
   return shapes
     .filter(({ isOpen }) => !isOpen)
-    .map((shape) => ({ ...shape, fields: shape.fields.map((field) => ({ ...field, value: valueOf(field.value) })) }))
+    .map((shape) => ({ ...shape, fields: shape.fields.map((field) => ({ ...field, value: closedValue(field.value) })) }))
 }
 
 function shapesFile({ shapes: all, operations }: Contract): readonly string[] {

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,12 @@ def _shut(sock: socket.socket) -> None:
         return
 
 
+def _close_all(idle: list[tuple[socket.socket, float]], lock: threading.Lock) -> None:
+    with lock:
+        while idle:
+            idle.pop()[0].close()
+
+
 class _Reader(io.RawIOBase):
     """Reads a socket until a moment, however slowly it gives."""
 
@@ -107,13 +114,12 @@ class Connections:
         self._tls = tls if address.scheme == "https" else None
         self._idle: list[tuple[socket.socket, float]] = []
         self._lock = threading.Lock()
+        # Nobody has to close a client that is not used any more.
+        weakref.finalize(self, _close_all, self._idle, self._lock)
 
     def close(self) -> None:
         """Closes what is idle."""
-        with self._lock:
-            idle, self._idle = self._idle, []
-        for sock, _ in idle:
-            sock.close()
+        _close_all(self._idle, self._lock)
 
     def exchange(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, until: float, ending: Ending, is_fresh: bool
