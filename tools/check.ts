@@ -10,6 +10,7 @@ const bin = (name: string): string => join(root, 'node_modules/.bin', name)
 const CHECKS: readonly { readonly name: string; readonly command: readonly string[] }[] = [
   { name: 'format and lint', command: [bin('biome'), 'check', '--error-on-warnings', '.'] },
   { name: 'types', command: [bin('tsc'), '-p', '.'] },
+  { name: 'types of the SDK, without Node', command: [bin('tsc'), '-p', 'sdk/typescript', '--noEmit'] },
   { name: 'dead code', command: [bin('knip'), '--no-progress'] },
   { name: 'generated files', command: [process.execPath, 'tools/generate.ts', '--check'] },
   { name: 'OpenAPI', command: [bin('redocly'), 'lint', 'openapi.json', 'docs/reference/dialects/*.json', '--format=stylish'] },

@@ -42,7 +42,7 @@ await pipeline(events, new spec(), process.stdout, { end: false })
 // A test that does not run proves nothing, so it counts as one that fails.
 for (const name of skipped) console.log(`skipped: ${name}`)
 const missing = named.length === 0 && process.env.CI === undefined ? missingRuntimes() : []
-if (missing.length > 0) console.log(`not run: the SDK's package on ${missing.join(', ')}: npm run runtimes installs them`)
+if (missing.length > 0) console.log(`not run: the SDKs with ${missing.join(', ')}: npm run runtimes installs them`)
 for (const file of notRun) console.log(`not run: ${file} needs python3, 3.10 or newer`)
 console.log(`\n${passed} passed, ${failed + skipped.length} failed`)
 process.exitCode = failed + skipped.length === 0 ? 0 : 1

@@ -1,15 +1,18 @@
 /** The Python package as it is published: a wheel that is built and installed without a network, and used. */
 
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { blocksOf } from '../../test/reading/markdown.ts'
 import { textOf } from '../../test/reading/project.ts'
 import { makeKey, openAccount, startTestObol } from '../../test/running/obol.ts'
-import { runPython } from '../../test/running/python.ts'
+import { PYTHON_SDK, runPython } from '../../test/running/python.ts'
+import { pyright } from '../../test/running/runtimes.ts'
 import { buildWheel } from '../../tools/build-sdk.ts'
 
 /** Installs a wheel as installers do, which need not be there: it is unpacked, and its record holds. */
@@ -59,6 +62,20 @@ test('pip, where it is there, builds and installs the package without a network'
   const words = ['-m', 'pip', 'install', '--no-index', '--no-deps', '--quiet', '--disable-pip-version-check', '--root-user-action=ignore']
   const { code, stderr } = await runPython([...words, '--target', folder, '.'])
   assert.equal(code, 0, stderr)
+})
+
+test('types are as they are said to be, for those who check theirs against them', async (t) => {
+  const script = pyright()
+  if (script === null) {
+    assert.equal(process.env.CI, undefined, 'a CI has Pyright: npm run runtimes')
+    t.diagnostic('there is no Pyright here')
+    return
+  }
+  const words = [script, '--warnings', '--pythonversion', '3.10', 'obol']
+  const { stdout } = await promisify(execFile)(process.execPath, words, { cwd: PYTHON_SDK }).catch(
+    (error: { readonly stdout: string }) => error,
+  )
+  assert.match(stdout, /^0 errors, 0 warnings, 0 informations/m, stdout)
 })
 
 test('what the README shows is Python', async () => {

@@ -1,4 +1,4 @@
-/** JavaScript runtimes besides the project's Node, on which the package of the SDK is tried. */
+/** What the SDKs are tried with besides the project's Node: other runtimes of JavaScript, and a checker of Python's types. */
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -6,6 +6,9 @@ import { delimiter, join } from 'node:path'
 
 /** Where `npm run runtimes` puts them. */
 export const RUNTIMES_FOLDER = join(import.meta.dirname, '../../.runtimes')
+
+/** The checker of Python's types. It runs on Node. */
+export const PYRIGHT_PACKAGE = 'npm:pyright@1.1.414'
 
 /** Packages that have the binary of a runtime in them, by platform: no install script is needed. */
 export const RUNTIME_PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -48,9 +51,16 @@ export function runtimes(): readonly Runtime[] {
   return [{ name: 'Node', command: [process.execPath] }, ...ofNpm, ...others]
 }
 
-/** The runtimes that are not here. */
+/** The script of the checker of Python's types; null: it is not here. */
+export function pyright(): string | null {
+  const script = join(RUNTIMES_FOLDER, 'node_modules/pyright/index.js')
+  return existsSync(script) ? script : null
+}
+
+/** What is not here. */
 export function missingRuntimes(): readonly string[] {
-  return KNOWN.filter((known) => programOf(known) === null).map(({ name }) => name)
+  const runtimes = KNOWN.filter((known) => programOf(known) === null).map(({ name }) => name)
+  return pyright() === null ? [...runtimes, 'Pyright'] : runtimes
 }
 
 function programOf({ file, onPath }: Known): string | null {

@@ -35,12 +35,12 @@ __all__ = [
     "Page",
     "Pages",
     "outcome_error",
-    *_afford.__all__,
-    *_errors.__all__,
-    *_problems.__all__,
-    *_session.__all__,
-    *_shapes.__all__,
-    *_usage_summary.__all__,
-    *_watch.__all__,
-    *webhooks.__all__,
 ]
+__all__ += _afford.__all__
+__all__ += _errors.__all__
+__all__ += _problems.__all__
+__all__ += _session.__all__
+__all__ += _shapes.__all__
+__all__ += _usage_summary.__all__
+__all__ += _watch.__all__
+__all__ += webhooks.__all__
