@@ -46,9 +46,9 @@ export async function attempt(request: AttemptRequest): Promise<RawAnswer> {
   }
 }
 
-/** A redirect is not followed: it would carry the key elsewhere, and make a GET of a POST. */
+/** A redirect is not followed: it would carry the key elsewhere, and make a GET of a POST. Workers throw at other fields of a request. */
 async function exchange({ fetch, url, init }: AttemptRequest, signal: AbortSignal): Promise<RawAnswer> {
-  const response = await fetch(url, { ...init, signal, redirect: 'manual', cache: 'no-store', credentials: 'omit' })
+  const response = await fetch(url, { ...init, signal, redirect: 'manual' })
   return { status: response.status, headers: response.headers, text: await response.text() }
 }
 

@@ -130,6 +130,7 @@ const STAYING: readonly (readonly [
   ['streams', 200, 'captured', ['110']],
   ['streams without counting', 200, 'captured', ['660']],
   ['streams and breaks', null, 'captured', ['33']],
+  ['streams without counting and breaks', null, 'released', []],
 ]
 
 for (const framework of Object.keys(FRAMEWORKS) as Framework[]) {

@@ -85,6 +85,7 @@ const DOINGS = {
   hangs: () => new Promise<Answer>(() => undefined),
   streams: async (work: HeldWork) => ({ stream: work.wrap(seconds(), counted) }),
   'streams without counting': async () => ({ stream: seconds() }),
+  'streams without counting and breaks': async () => ({ stream: seconds(3) }),
   'streams and breaks': async (work: HeldWork) => ({ stream: work.wrap(seconds(3), counted) }),
 } as const satisfies Readonly<Record<string, (work: HeldWork, gates: Gates) => Promise<Answer>>>
 

@@ -10,9 +10,10 @@ export interface NodeResponse {
   readonly headersSent: boolean
   readonly writableEnded: boolean
   setHeader(name: string, value: string): unknown
-  /** Both have overloads, and are called with what they were called with. */
+  /** They have overloads, and are called with what they were called with. */
   end: (...values: never[]) => unknown
   writeHead: (...values: never[]) => unknown
+  destroy: (...values: never[]) => unknown
   once(event: 'close', listener: () => void): unknown
 }
 
@@ -21,10 +22,12 @@ const FIRST_BAD = 400
 
 /**
  * Ends the work with the response. `close` without an ended response is the one sign of a client that has gone: `finish` comes on success
- * alone, and `close` of the request whenever its body was read.
+ * alone, and `close` of the request whenever its body was read. A response that this side destroyed, as a pipeline does whose source broke,
+ * is work that has failed.
  */
 export function followResponse(work: HeldWork, response: NodeResponse): void {
-  const { end, writeHead } = response
+  const { end, writeHead, destroy } = response
+  let isBroken = false
   // The last moment at which the answer can still say what it has cost.
   response.writeHead = (...values) => {
     response.writeHead = writeHead
@@ -37,8 +40,14 @@ export function followResponse(work: HeldWork, response: NodeResponse): void {
     work.finish(response.statusCode < FIRST_BAD)
     return end.apply(response, values)
   }
+  response.destroy = (...values) => {
+    isBroken = true
+    return destroy.apply(response, values)
+  }
   response.once('close', () => {
-    if (!response.writableEnded) work.leave({ hasBegun: response.headersSent })
+    if (response.writableEnded) return
+    if (isBroken) work.finish(false)
+    else work.leave({ hasBegun: response.headersSent })
   })
 }
 
