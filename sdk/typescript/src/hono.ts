@@ -41,7 +41,7 @@ export function credits<Context extends HonoContext>(
       work.finish(false)
       throw fault
     }
-    const followed = followBody(work, context.res)
+    const followed = followBody(work, context.res, context.req.raw.signal)
     // Hono merges the headers of a response that is replaced: it has to be taken away first.
     context.res = undefined as unknown as Response
     context.res = followed

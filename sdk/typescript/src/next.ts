@@ -33,7 +33,7 @@ export function withCredits<Context = unknown>(
     after?.(() => work.done)
     followSignal(work, request.signal)
     try {
-      return followBody(work, await handler(request, work, context))
+      return followBody(work, await handler(request, work, context), request.signal)
     } catch (fault) {
       work.finish(false)
       throw fault

@@ -151,15 +151,23 @@ test('a list that nobody reads asks for nothing', async (t) => {
 })
 
 test('options that cannot work are refused before anything is sent, and no error repeats a key', () => {
-  for (const baseUrl of [undefined, '', 'localhost:4000', 'ftp://x', 'https://x?y=1', 'https://user@x'])
+  for (const baseUrl of ['', 'localhost:4000', 'ftp://x', 'https://x?y=1', 'https://user@x'])
     assert.throws(() => new Obol({ baseUrl, apiKey: 'k' }), InvalidArgumentError)
-  for (const apiKey of [undefined, '', 'a b', 'secret\n'])
+  for (const apiKey of ['', 'a b', 'secret\n'])
     assert.throws(
       () => new Obol({ baseUrl: 'http://x', apiKey }),
       (error) => error instanceof InvalidArgumentError && !error.message.includes('secret'),
     )
   assert.throws(() => new Obol({ baseUrl: 'http://x', apiKey: 'k', timeoutMs: 0 }), InvalidArgumentError)
   assert.throws(() => new Obol({ baseUrl: 'http://x', apiKey: 'k', maxRetries: 0.5 }), InvalidArgumentError)
+})
+
+test('a client without an address or a key can be made, as while an application is built, and says so when it is called', async () => {
+  for (const options of [
+    { baseUrl: undefined, apiKey: 'k' },
+    { baseUrl: 'http://obol.test', apiKey: undefined },
+  ])
+    await assert.rejects(new Obol(options).credits.get(), InvalidArgumentError)
 })
 
 test('a key may be given anew for every attempt, and an address may have a path', async (t) => {

@@ -35,7 +35,10 @@ const MAX_RETRIES = 2
 /** The longest that timers take. */
 const MAX_TIMEOUT_MS = 2_147_483_647
 
-/** Makes what resources call with. Throws InvalidArgumentError for options that cannot work. */
+/**
+ * Makes what resources call with. Throws InvalidArgumentError for options that cannot work. An address or key that is not there at all fails
+ * the calls instead: frameworks load modules while they build, where settings are not set yet.
+ */
 export function makeCall(options: ClientOptions): Call {
   const baseUrl = readBaseUrl(options.baseUrl)
   const key = readKeySource(options.apiKey)
@@ -47,7 +50,8 @@ export function makeCall(options: ClientOptions): Call {
 }
 
 interface Client {
-  readonly baseUrl: string
+  /** Null: it was not given. */
+  readonly baseUrl: string | null
   readonly key: () => Promise<string>
   readonly fetch: Fetch
   readonly headers: Readonly<Record<string, string>>
@@ -59,6 +63,7 @@ async function send(client: Client, request: CallRequest, options: KeyedCallOpti
   const { timeoutMs = client.timeoutMs, maxRetries = client.maxRetries, signal } = options
   checkLimits({ timeoutMs, maxRetries })
   const idempotencyKey = keyOf(request, options)
+  if (client.baseUrl === null) throw new InvalidArgumentError(noAddress(undefined))
   const url = `${client.baseUrl}${request.path}${writeQuery(request.query ?? {})}`
   const body = request.body === undefined ? {} : { body: writeBody(request.body) }
   const isCsv = request.isExport === true
@@ -133,12 +138,15 @@ function pause(ms: number, signal: AbortSignal | undefined, facts: CallFacts): P
   })
 }
 
-function readBaseUrl(text: string | undefined): string {
-  const url = text === undefined || !URL.canParse(text) ? null : new URL(text)
+function noAddress(text: string | undefined): string {
+  return `baseUrl is ${JSON.stringify(text) ?? 'undefined'}: give the address of the server, such as https://credits.example.com.`
+}
+
+function readBaseUrl(text: string | undefined): string | null {
+  if (text === undefined) return null
+  const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '' || url.username !== '')
-    throw new InvalidArgumentError(
-      `baseUrl is ${JSON.stringify(text) ?? 'undefined'}: give the address of the server, such as https://credits.example.com.`,
-    )
+    throw new InvalidArgumentError(noAddress(text))
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
 }
 
@@ -153,7 +161,7 @@ function readKeySource(source: KeySource | null | undefined): () => Promise<stri
     )
   }
   if (typeof source === 'function') return async () => check(await source())
-  if (source === null) return async () => check(null)
+  if (source === null || source === undefined) return async () => check(null)
   const key = check(source)
   return () => Promise.resolve(key)
 }

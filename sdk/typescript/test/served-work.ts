@@ -203,6 +203,8 @@ async function answerAsNext(
   const body = Readable.toWeb(incoming) as ReadableStream<Uint8Array<ArrayBuffer>>
   const request = new Request('http://next.test/work', { method: 'POST', headers, body, duplex: 'half', signal: gone.signal })
   const response = await handler(request, {})
+  // A client that has gone by now is not answered: the body is neither read nor cancelled.
+  if (gone.signal.aborted) return
   outgoing.writeHead(response.status, Object.fromEntries(response.headers))
   const reader = response.body?.getReader()
   // A body that broke off cannot be cancelled any more, and says so.

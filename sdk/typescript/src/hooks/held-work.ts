@@ -88,6 +88,11 @@ export class HeldWork implements Streaming {
     return this.#ending !== null
   }
 
+  /** Whether its client has gone. */
+  get hasLeft(): boolean {
+    return this.#hasLeft
+  }
+
   /** What becomes of the work when its client leaves. */
   get whenClientLeaves(): WhenClientLeaves {
     return this.#options.whenClientLeaves ?? 'drain'

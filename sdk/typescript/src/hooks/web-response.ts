@@ -15,14 +15,26 @@ export function followSignal(work: HeldWork, signal: AbortSignal): void {
   else signal.addEventListener('abort', leave, { once: true })
 }
 
-/** A response whose body ends the work, with what it has cost in its headers if that is known. */
-export function followBody(work: HeldWork, response: Response): Response {
+/**
+ * A response whose body ends the work, with what it has cost in its headers if that is known. Where the client has gone, a server may neither
+ * read nor cancel the body (Next does not): then it is cancelled here, and the work goes on or stops as its options say.
+ */
+export function followBody(work: HeldWork, response: Response, signal: AbortSignal): Response {
   const isGood = response.status < FIRST_BAD
   if (!isGood || response.body === null || work.isEnding) {
     work.finish(isGood)
     return withHeaders(response, response.body, work)
   }
-  return withHeaders(response, wrapStream(work, response.body), work)
+  const body = wrapStream(work, response.body)
+  const cancel = (): void => {
+    if (!body.locked) body.cancel().catch((fault: unknown) => work.reportFault(fault))
+  }
+  if (work.hasLeft) {
+    cancel()
+    return withHeaders(response, null, work)
+  }
+  signal.addEventListener('abort', cancel, { once: true })
+  return withHeaders(response, body, work)
 }
 
 /** Headers of a response may be fixed, so it is made anew. */
