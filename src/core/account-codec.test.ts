@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type AccountState, emptyAccount, type KeyBudget, type OpenGrant, type OpenHold, type Pool, type UsageRow } from './account.ts'
+import {
+  type AccountState,
+  emptyAccount,
+  type Freeze,
+  type KeyBudget,
+  type OpenGrant,
+  type OpenHold,
+  type Pool,
+  type UsageRow,
+} from './account.ts'
 import { decodeState, encodeState, STATE_FORMAT } from './account-codec.ts'
 import { FOREVER_MS } from './calendar.ts'
 import { MAX_MICROCREDITS, micro, ZERO } from './credits.ts'
@@ -26,6 +35,7 @@ const grant: fc.Arbitrary<OpenGrant> = fc.record(
     effectiveAtMs: ms,
     expiresAtMs: fc.option(ms),
     paid: fc.boolean(),
+    purchase: fc.option(seq),
     remaining: amount,
     held: amount,
     closed: fc.constantFrom('expired', 'voided', null),
@@ -47,6 +57,9 @@ const pool: fc.Arbitrary<Pool> = fc.record(
   PLAIN,
 )
 
+const parts = fc.array(fc.record({ grant: seq, held: amount }, PLAIN), { maxLength: 3 })
+const freeze: fc.Arbitrary<Freeze> = fc.record({ seq, purchase: seq, creditType: text, parts }, PLAIN)
+
 const hold: fc.Arbitrary<OpenHold> = fc.record(
   {
     seq,
@@ -57,7 +70,7 @@ const hold: fc.Arbitrary<OpenHold> = fc.record(
     expiresAtMs: ms,
     policy,
     total: amount,
-    parts: fc.array(fc.record({ grant: seq, held: amount }, PLAIN), { maxLength: 3 }),
+    parts,
   },
   PLAIN,
 )
@@ -100,6 +113,8 @@ const anyState: fc.Arbitrary<AccountState> = fc.record(
     capturePolicy: policy,
     pools: fc.array(pool, { maxLength: 3 }),
     holds: fc.array(hold, { maxLength: 3 }),
+    checkouts: fc.array(fc.record({ seq, expiresAtMs: ms }, PLAIN), { maxLength: 3 }),
+    freezes: fc.array(freeze, { maxLength: 3 }),
     budgets: fc.array(budget, { maxLength: 3 }),
     keys: fc.nat(),
     hour: fc.record({ startMs: ms, rows: fc.array(usageRow, { maxLength: 3 }) }, PLAIN),
@@ -126,6 +141,7 @@ const STATE: AccountState = {
           effectiveAtMs: 1,
           expiresAtMs: 2,
           paid: true,
+          purchase: null,
           remaining: micro(10n),
           held: micro(4n),
           closed: 'expired',
@@ -137,6 +153,7 @@ const STATE: AccountState = {
           effectiveAtMs: 1,
           expiresAtMs: null,
           paid: false,
+          purchase: 2,
           remaining: ZERO,
           held: ZERO,
           closed: null,
@@ -163,6 +180,8 @@ const STATE: AccountState = {
       parts: [{ grant: 3, held: micro(4n) }],
     },
   ],
+  checkouts: [{ seq: 9, expiresAtMs: 10 }],
+  freezes: [{ seq: 11, purchase: 2, creditType: 'credits', parts: [{ grant: 4, held: micro(6n) }] }],
   budgets: [
     {
       key: 2,
@@ -196,9 +215,10 @@ const STATE: AccountState = {
 }
 
 const STATE_TEXT =
-  '[1,5,12,1795000000000,"active","cap",' +
-  '[["credits",[[3,"plan",20,1,2,1,"10","4","expired"],[4,"promo",30,1,null,0,"0","0",null]],"1","2","3","4","5","9200000000000000000"]],' +
+  '[2,5,12,1795000000000,"active","cap",' +
+  '[["credits",[[3,"plan",20,1,2,1,null,"10","4","expired"],[4,"promo",30,1,null,0,2,"0","0",null]],"1","2","3","4","5","9200000000000000000"]],' +
   '[[6,"credits","op",null,7,8,null,"5",[[3,"4"]]]],' +
+  '[[9,10]],[[11,2,"credits",[[4,"6"]]]],' +
   '[[2,"9","day","UTC",null,10,11,2,"-1"]],' +
   '1,3600000,[["op",2,"credits",1,"3",0,"0",[["second","1500000000000"]]]],8640000000000000]'
 
@@ -256,7 +276,7 @@ test('equal states give equal texts, in whatever order their units were counted'
 })
 
 test('a text of this format never changes shape: another shape needs another format', () => {
-  assert.equal(STATE_FORMAT, 1)
+  assert.equal(STATE_FORMAT, 2)
   assert.equal(encodeState(STATE), STATE_TEXT)
   assert.deepEqual(decodeState(STATE_TEXT), STATE)
 })

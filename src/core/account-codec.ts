@@ -1,26 +1,29 @@
 /** An account's state as one compact text, the row that a store keeps of it. */
 
-import type { AccountState, KeyBudget, OpenGrant, OpenHold, Pool, UsageRow } from './account.ts'
+import type { AccountState, Freeze, KeyBudget, OpenGrant, OpenHold, Pool, UsageRow } from './account.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
 
 /** Rises when the text changes shape; a text of another format is folded anew from the journal. */
-export const STATE_FORMAT = 1
+export const STATE_FORMAT = 2
 
 type Text = string
-type EncodedGrant = readonly [number, OpenGrant['source'], number, number, number | null, 0 | 1, Text, Text, OpenGrant['closed']]
-type EncodedPool = readonly [Text, readonly EncodedGrant[], Text, Text, Text, Text, Text, Text]
-type EncodedHold = readonly [
+type EncodedGrant = readonly [
   number,
-  Text,
-  Text,
+  OpenGrant['source'],
+  number,
+  number,
   number | null,
-  number,
-  number,
-  OpenHold['policy'],
+  0 | 1,
+  number | null,
   Text,
-  readonly (readonly [number, Text])[],
+  Text,
+  OpenGrant['closed'],
 ]
+type EncodedPool = readonly [Text, readonly EncodedGrant[], Text, Text, Text, Text, Text, Text]
+type EncodedHold = readonly [number, Text, Text, number | null, number, number, OpenHold['policy'], Text, readonly EncodedPart[]]
+type EncodedPart = readonly [number, Text]
+type EncodedFreeze = readonly [number, number, Text, readonly EncodedPart[]]
 type EncodedBudget = readonly [number, Text | null, KeyBudget['period'], Text, Text | null, number, number, number, Text]
 type EncodedUsage = readonly [Text, number | null, Text, number, Text, number, Text, readonly (readonly [Text, Text])[]]
 type EncodedState = readonly [
@@ -32,6 +35,8 @@ type EncodedState = readonly [
   capturePolicy: AccountState['capturePolicy'],
   pools: readonly EncodedPool[],
   holds: readonly EncodedHold[],
+  checkouts: readonly (readonly [number, number])[],
+  freezes: readonly EncodedFreeze[],
   budgets: readonly EncodedBudget[],
   keys: number,
   hourMs: number,
@@ -41,7 +46,7 @@ type EncodedState = readonly [
 
 /** Writes a state. Equal states give equal texts. */
 export function encodeState(state: AccountState): string {
-  const { number, seq, atMs, status, capturePolicy, pools, holds, budgets, keys, hour, dueMs } = state
+  const { number, seq, atMs, status, capturePolicy, pools, holds, checkouts, freezes, budgets, keys, hour, dueMs } = state
   const encoded: EncodedState = [
     STATE_FORMAT,
     number,
@@ -51,6 +56,8 @@ export function encodeState(state: AccountState): string {
     capturePolicy,
     pools.map(encodePool),
     holds.map(encodeHold),
+    checkouts.map(({ seq: checkout, expiresAtMs }) => [checkout, expiresAtMs]),
+    freezes.map(encodeFreeze),
     budgets.map(encodeBudget),
     keys,
     hour.startMs,
@@ -64,7 +71,7 @@ export function encodeState(state: AccountState): string {
 export function decodeState(text: string): AccountState | undefined {
   const encoded = JSON.parse(text) as EncodedState
   if (encoded[0] !== STATE_FORMAT) return undefined
-  const [, number, seq, atMs, status, capturePolicy, pools, holds, budgets, keys, startMs, usage, dueMs] = encoded
+  const [, number, seq, atMs, status, capturePolicy, pools, holds, checkouts, freezes, budgets, keys, startMs, usage, dueMs] = encoded
   const hour = { startMs, rows: usage.map(decodeUsage) }
   return {
     number,
@@ -74,6 +81,8 @@ export function decodeState(text: string): AccountState | undefined {
     capturePolicy,
     pools: pools.map(decodePool),
     holds: holds.map(decodeHold),
+    checkouts: checkouts.map(([checkout, expiresAtMs]) => ({ seq: checkout, expiresAtMs })),
+    freezes: freezes.map(decodeFreeze),
     budgets: budgets.map(decodeBudget),
     keys,
     hour,
@@ -104,17 +113,34 @@ function decodePool([creditType, grants, debt, granted, charged, refunded, expir
 }
 
 function encodeGrant(grant: OpenGrant): EncodedGrant {
-  const { seq, source, priority, effectiveAtMs, expiresAtMs, paid, remaining, held, closed } = grant
-  return [seq, source, priority, effectiveAtMs, expiresAtMs, paid ? 1 : 0, `${remaining}`, `${held}`, closed]
+  const { seq, source, priority, effectiveAtMs, expiresAtMs, paid, purchase, remaining, held, closed } = grant
+  return [seq, source, priority, effectiveAtMs, expiresAtMs, paid ? 1 : 0, purchase, `${remaining}`, `${held}`, closed]
 }
 
-function decodeGrant([seq, source, priority, effectiveAtMs, expiresAtMs, paid, remaining, held, closed]: EncodedGrant): OpenGrant {
-  return { seq, source, priority, effectiveAtMs, expiresAtMs, paid: paid === 1, remaining: units(remaining), held: units(held), closed }
+function decodeGrant(encoded: EncodedGrant): OpenGrant {
+  const [seq, source, priority, effectiveAtMs, expiresAtMs, paid, purchase, remaining, held, closed] = encoded
+  const terms = { seq, source, priority, effectiveAtMs, expiresAtMs, paid: paid === 1, purchase }
+  return { ...terms, remaining: units(remaining), held: units(held), closed }
+}
+
+function encodeParts(parts: OpenHold['parts']): readonly EncodedPart[] {
+  return parts.map(({ grant, held }) => [grant, `${held}`] as const)
+}
+
+function decodeParts(parts: readonly EncodedPart[]): OpenHold['parts'] {
+  return parts.map(([grant, held]) => ({ grant, held: units(held) }))
+}
+
+function encodeFreeze({ seq, purchase, creditType, parts }: Freeze): EncodedFreeze {
+  return [seq, purchase, creditType, encodeParts(parts)]
+}
+
+function decodeFreeze([seq, purchase, creditType, parts]: EncodedFreeze): Freeze {
+  return { seq, purchase, creditType, parts: decodeParts(parts) }
 }
 
 function encodeHold({ seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, total, parts }: OpenHold): EncodedHold {
-  const kept = parts.map(({ grant, held }) => [grant, `${held}`] as const)
-  return [seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, `${total}`, kept]
+  return [seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, `${total}`, encodeParts(parts)]
 }
 
 function decodeHold([seq, creditType, operation, key, createdAtMs, expiresAtMs, policy, total, parts]: EncodedHold): OpenHold {
@@ -127,7 +153,7 @@ function decodeHold([seq, creditType, operation, key, createdAtMs, expiresAtMs, 
     expiresAtMs,
     policy,
     total: units(total),
-    parts: parts.map(([grant, held]) => ({ grant, held: units(held) })),
+    parts: decodeParts(parts),
   }
 }
 

@@ -11,6 +11,10 @@ export const MAX_OPEN_GRANTS = 1_000
 export const MAX_OPEN_HOLDS = 1_000
 /** Most API keys that are not revoked. */
 export const MAX_KEYS = 1_000
+/** Most checkouts that may be open at once. */
+export const MAX_OPEN_CHECKOUTS = 50
+/** Most disputes that may freeze credits at once. */
+export const MAX_FREEZES = 1_000
 /** Most roll-up rows an account's open hour keeps in its state before they are written out early. */
 export const MAX_OPEN_USAGE_ROWS = 64
 
@@ -29,12 +33,15 @@ export interface GrantTerms {
   readonly expiresAtMs: number | null
   /** Whether money was paid for it: what was paid for burns last. */
   readonly paid: boolean
+  /** Sequence of the purchase that it is of: what a refund of the payment takes back first; null: none. */
+  readonly purchase: number | null
 }
 
 /** A grant with something left, or something of it held. */
 export interface OpenGrant extends GrantTerms {
   /** Includes what is held. */
   readonly remaining: Microcredits
+  /** Set aside by live holds, or frozen by disputes. */
   readonly held: Microcredits
   /** Ended while holds still draw on it: what they release ends at once. */
   readonly closed: 'expired' | 'voided' | null
@@ -78,6 +85,23 @@ export interface OpenHold {
   /** Set aside when it was opened, and by increases since. */
   readonly total: Microcredits
   /** In draw order; captures take from the front, releases from the back. */
+  readonly parts: readonly HoldPart[]
+}
+
+/** A checkout that may still be paid. */
+export interface OpenCheckout {
+  /** Sequence of the journal record that opened it: the purchase's. */
+  readonly seq: number
+  /** When it is given up, if nothing is heard of it. */
+  readonly expiresAtMs: number
+}
+
+/** What an open dispute keeps from being used: like a hold, but only the dispute's end lets go of it. */
+export interface Freeze {
+  /** Sequence of the journal record that opened the dispute. */
+  readonly seq: number
+  readonly purchase: number
+  readonly creditType: string
   readonly parts: readonly HoldPart[]
 }
 
@@ -139,6 +163,9 @@ export interface AccountState {
   readonly pools: readonly Pool[]
   /** Oldest first. */
   readonly holds: readonly OpenHold[]
+  /** Oldest first. */
+  readonly checkouts: readonly OpenCheckout[]
+  readonly freezes: readonly Freeze[]
   readonly budgets: readonly KeyBudget[]
   /** Keys that are not revoked. */
   readonly keys: number
@@ -157,6 +184,8 @@ export function emptyAccount(number: number): AccountState {
     capturePolicy: null,
     pools: [],
     holds: [],
+    checkouts: [],
+    freezes: [],
     budgets: [],
     keys: 0,
     hour: { startMs: 0, rows: [] },

@@ -8,7 +8,7 @@ import { micro } from './credits.ts'
 const NOW_MS = 1_000
 
 function grant(fields: Partial<OpenGrant> = {}): OpenGrant {
-  const terms = { seq: 1, source: 'topup', priority: 40, effectiveAtMs: 0, expiresAtMs: null, paid: false } as const
+  const terms = { seq: 1, source: 'topup', priority: 40, effectiveAtMs: 0, expiresAtMs: null, paid: false, purchase: null } as const
   return { ...terms, remaining: micro(10n), held: micro(0n), closed: null, ...fields }
 }
 

@@ -3,11 +3,12 @@
 import type { Microcredits } from './credits.ts'
 import type { CaptureCommand } from './decisions/capture.ts'
 import type { ChargeCommand } from './decisions/charge.ts'
+import type { OpenCheckoutCommand } from './decisions/checkout.ts'
 import type { AccountFacts } from './decisions/facts.ts'
 import type { AdjustCommand, GrantCommand } from './decisions/grant.ts'
 import type { HoldCommand } from './decisions/hold.ts'
 import type { KeyChanges } from './decisions/profile.ts'
-import type { AccountProfile, KeySecret, KeyTerms } from './record.ts'
+import type { AccountProfile, CheckoutClosed, KeySecret, KeyTerms, Payment } from './record.ts'
 
 /** A capture, before the ledger has looked up what became of its hold. */
 export type CaptureRequest = Omit<CaptureCommand, 'ended'>
@@ -21,6 +22,49 @@ export interface RefundRequest {
   /** Life, in days, of the grant that replaces ended ones. */
   readonly grantDays: number
 }
+
+/** What a provider says of a purchase; each is told once, whatever is heard of it how often. `purchase` is a sequence. */
+export type ProviderNews =
+  | { readonly kind: 'link_checkout'; readonly purchase: number; readonly reference: string; readonly url: string }
+  | { readonly kind: 'pend_checkout'; readonly purchase: number; readonly ttlMs: number }
+  | { readonly kind: 'close_checkout'; readonly purchase: number; readonly outcome: CheckoutClosed['outcome'] }
+  | { readonly kind: 'fulfil'; readonly purchase: number; readonly payment: Payment }
+  | { readonly kind: 'refuse_topup_refund'; readonly purchase: number; readonly request: number; readonly reason: string }
+  | ({ readonly kind: 'refund_topup' } & RefundTold)
+  | ({ readonly kind: 'reverse_topup_refund'; readonly grantDays: number } & RefundTold & {
+        /** Sequence of the record that took credits; null: the refund was never seen to succeed. */
+        readonly taken: number | null
+      })
+  | ({ readonly kind: 'open_dispute' } & DisputeTold)
+  | ({ readonly kind: 'close_dispute'; readonly outcome: 'won' | 'lost'; readonly grantDays: number } & DisputeTold)
+
+interface RefundTold {
+  readonly purchase: number
+  /** The provider's name of the refund. */
+  readonly refund: string
+  /** Sequence of the record that asked for it; null: it was made at the provider. */
+  readonly request: number | null
+  readonly amountMinor: number
+}
+
+interface DisputeTold {
+  readonly purchase: number
+  /** The provider's name of the dispute. */
+  readonly dispute: string
+  readonly amountMinor: number
+}
+
+/** A command about a purchase. */
+export type PurchaseCommand =
+  | ProviderNews
+  | ({ readonly kind: 'open_checkout' } & OpenCheckoutCommand)
+  /** `amountMinor` null: all that can be refunded. */
+  | {
+      readonly kind: 'request_topup_refund'
+      readonly purchase: number
+      readonly amountMinor: number | null
+      readonly reason: string
+    }
 
 export type Command =
   | ({ readonly kind: 'create_account' } & AccountProfile)
@@ -40,10 +84,28 @@ export type Command =
   | { readonly kind: 'release'; readonly hold: number }
   | { readonly kind: 'extend'; readonly hold: number; readonly ttlMs: number }
   | { readonly kind: 'increase'; readonly hold: number; readonly credits: Microcredits }
+  | PurchaseCommand
   /** Books what is due by time, and nothing else. */
   | { readonly kind: 'book_due' }
 
-/** Records that a command makes when it succeeds, what time makes not counted: one idempotency key for each. */
+const NEWS: Readonly<Record<ProviderNews['kind'], true>> = {
+  link_checkout: true,
+  pend_checkout: true,
+  close_checkout: true,
+  fulfil: true,
+  refuse_topup_refund: true,
+  refund_topup: true,
+  reverse_topup_refund: true,
+  open_dispute: true,
+  close_dispute: true,
+}
+
+/** Whether a command passes on what a provider says. */
+export function isProviderNews(command: Command): command is ProviderNews {
+  return Object.hasOwn(NEWS, command.kind)
+}
+
+/** Records that a command makes when it succeeds, each with an idempotency key; what time makes, and a bonus, are not counted. */
 export function recordsMadeBy(command: Command): number {
   if (command.kind === 'charge_group') return command.charges.length
   return command.kind === 'book_due' ? 0 : 1

@@ -1,9 +1,11 @@
 /** Decides a command on an account's state: the records to append, or a refusal. Synchronous and repeatable. */
 
 import type { AccountState } from './account.ts'
-import type { Command } from './command.ts'
+import type { Command, PurchaseCommand } from './command.ts'
 import { decideCapture } from './decisions/capture.ts'
 import { decideCharge, decideChargeGroup } from './decisions/charge.ts'
+import { decideCloseCheckout, decideFulfil, decideLinkCheckout, decideOpenCheckout, decidePendCheckout } from './decisions/checkout.ts'
+import { decideCloseDispute, decideOpenDispute } from './decisions/dispute.ts'
 import type { EndedHold, Facts } from './decisions/facts.ts'
 import { decideAdjustment, decideGrant, decideVoid } from './decisions/grant.ts'
 import { decideExtend, decideHold, decideIncrease, decideRelease } from './decisions/hold.ts'
@@ -16,6 +18,7 @@ import {
   decideUpdateKey,
 } from './decisions/profile.ts'
 import { decideRefund } from './decisions/refund.ts'
+import { decideRefuseRefund, decideRequestRefund, decideReverseRefund, decideTopupRefund } from './decisions/take-back.ts'
 import type { Context, Decision } from './draft.ts'
 import { openDraft } from './due.ts'
 import type { Refusal } from './refusals.ts'
@@ -56,8 +59,44 @@ export function decide(state: AccountState, command: Command, context: Surroundi
       return decideAdjustment(state, command, context)
     case 'book_due':
       return openDraft(state, context).done()
-    default:
+    case 'create_account':
+    case 'update_account':
+    case 'create_key':
+    case 'update_key':
+    case 'rotate_key':
+    case 'revoke_key':
       return decideProfile(state, command, context)
+    default:
+      return decidePurchase(state, command, context)
+  }
+}
+
+function decidePurchase(state: AccountState, command: PurchaseCommand, context: Surroundings): Decision | Refusal {
+  if (command.kind === 'open_checkout') return decideOpenCheckout(state, command, context)
+  const facts = context.facts.purchase(command.purchase)
+  switch (command.kind) {
+    case 'link_checkout':
+      return decideLinkCheckout(state, { ...command, facts }, context)
+    case 'pend_checkout':
+      return decidePendCheckout(state, { ...command, facts }, context)
+    case 'close_checkout':
+      return decideCloseCheckout(state, { ...command, facts }, context)
+    case 'fulfil':
+      return decideFulfil(state, { ...command, facts }, context)
+    case 'request_topup_refund':
+      return decideRequestRefund(state, { ...command, facts }, context)
+    case 'refuse_topup_refund':
+      return decideRefuseRefund(state, { ...command, facts }, context)
+    case 'refund_topup':
+      return decideTopupRefund(state, { ...command, facts }, context)
+    case 'reverse_topup_refund': {
+      const taken = command.taken === null ? null : context.facts.taken(command.taken)
+      return decideReverseRefund(state, { ...command, facts, taken }, context)
+    }
+    case 'open_dispute':
+      return decideOpenDispute(state, { ...command, facts }, context)
+    case 'close_dispute':
+      return decideCloseDispute(state, { ...command, facts }, context)
   }
 }
 

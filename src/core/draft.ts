@@ -54,6 +54,11 @@ export class Draft {
     return this.#context.requestId
   }
 
+  /** What has been decided so far; at first, what was due. */
+  get records(): readonly JournalRecord[] {
+    return this.#records
+  }
+
   append(record: NewRecord, actor: Actor = this.#context.actor): void {
     const requestId = actor === 'time' ? null : this.#context.requestId
     this.place({ ...record, seq: this.nextSeq, atMs: this.nowMs, actor, requestId } as JournalRecord)

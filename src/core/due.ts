@@ -1,4 +1,4 @@
-/** What time alone changes: expired grants, expired holds, debts that a grant pays when it becomes effective. */
+/** What time alone changes: expired grants, holds and checkouts, debts that a grant pays when it becomes effective. */
 
 import { type AccountState, type OpenGrant, type OpenHold, poolOf } from './account.ts'
 import { micro } from './credits.ts'
@@ -36,6 +36,8 @@ function earliestDue(state: AccountState, { sinceMs, nowMs }: { readonly sinceMs
     if (dueMs <= nowMs && (found === undefined || dueMs < found.dueMs)) found = { dueMs, book }
   }
   for (const hold of state.holds) offer(hold.expiresAtMs, (draft) => expireHold(draft, hold))
+  for (const { seq, expiresAtMs } of state.checkouts)
+    offer(expiresAtMs, (draft) => draft.append({ kind: 'checkout_expired', purchase: seq, events: [] }, 'time'))
   for (const { creditType, grants, debt } of state.pools) {
     for (const grant of grants) {
       if (grant.closed !== null) continue

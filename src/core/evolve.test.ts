@@ -11,11 +11,17 @@ import {
   seqOf,
   toMicro,
 } from '../../test/running/memory-account.ts'
+import { livesOfPurchases } from '../../test/running/purchases.ts'
 import { type AccountState, emptyAccount, type OpenGrant, type OpenHold, type Pool } from './account.ts'
 import { micro } from './credits.ts'
 import { evolve } from './evolve.ts'
 import { assertSound } from './invariants.ts'
 import type { Captured, CreditsRecord, JournalRecord, Movement } from './record.ts'
+
+function buy(account: MemoryAccount): void {
+  const purchases = livesOfPurchases()
+  for (let next = purchases.next(); !next.done; ) next = purchases.next(seqOf(account.send(next.value)))
+}
 
 /** An account to which everything has happened that can happen to one. */
 function fullLife(): MemoryAccount {
@@ -35,6 +41,7 @@ function fullLife(): MemoryAccount {
   account.extend(extended, 2 * HOUR_MS)
   account.void(voided)
   account.grant(30, { effectiveAtMs: START_MS + MINUTE_MS })
+  buy(account)
   account.wait(90 * MINUTE_MS)
   account.capture(late)
   account.adjust(100)

@@ -1,12 +1,22 @@
 /** Folds one journal record into an account's state. The only way a state ever changes, live, on recovery and in an audit. */
 
-import { type AccountState, emptyPool, type GrantTerms, type OpenGrant, type OpenHold, type Pool } from './account.ts'
+import { type AccountState, emptyPool, type GrantTerms, type OpenGrant, type Pool } from './account.ts'
 import { burnOrder } from './balance.ts'
 import { evolveBudgets } from './budget.ts'
 import { FOREVER_MS } from './calendar.ts'
 import { type Microcredits, micro, plus, ZERO } from './credits.ts'
+import { evolveCheckouts, evolveFreezes } from './freezes.ts'
 import { evolveHolds } from './holds.ts'
-import { type CreditsRecord, DEBT, type JournalRecord, type Movement, movesCredits } from './record.ts'
+import {
+  type CreditsRecord,
+  DEBT,
+  grantMadeBy,
+  type JournalRecord,
+  type Movement,
+  movesCredits,
+  type NewGrant,
+  reopenedBy,
+} from './record.ts'
 import { evolveHour } from './usage.ts'
 
 /** The state after a record. Throws a fault when the record does not follow from the state: a bug, or a damaged journal. */
@@ -15,6 +25,7 @@ export function evolve(state: AccountState, record: JournalRecord): AccountState
   if (record.atMs < state.atMs) throw new Error(`record ${record.seq} is older than the one before it`)
   const pools = movesCredits(record) ? evolvePools(state.pools, record) : state.pools
   const holds = evolveHolds(state.holds, record)
+  const checkouts = evolveCheckouts(state.checkouts, record)
   const isSettled = record.kind === 'charge' && samePoolShapes(state.pools, pools)
   return {
     number: state.number,
@@ -24,10 +35,12 @@ export function evolve(state: AccountState, record: JournalRecord): AccountState
     capturePolicy: record.kind === 'account_updated' || record.kind === 'account_created' ? record.capturePolicy : state.capturePolicy,
     pools,
     holds,
+    checkouts,
+    freezes: evolveFreezes(state.freezes, record),
     budgets: evolveBudgets(state.budgets, record),
     keys: state.keys + keyDelta(record),
     hour: evolveHour(state.hour, record),
-    dueMs: isSettled ? state.dueMs : nextDue(pools, holds),
+    dueMs: isSettled ? state.dueMs : nextDue({ pools, holds, checkouts }),
   }
 }
 
@@ -41,10 +54,15 @@ function samePoolShapes(before: readonly Pool[], after: readonly Pool[]): boolea
   return before.every((pool, index) => pool.grants.length === after[index]?.grants.length)
 }
 
+function firstEnd(things: readonly { readonly expiresAtMs: number }[], before: number): number {
+  let first = before
+  for (const thing of things) if (thing.expiresAtMs < first) first = thing.expiresAtMs
+  return first
+}
+
 /** The first moment at which time alone changes the account. */
-function nextDue(pools: readonly Pool[], holds: readonly OpenHold[]): number {
-  let due = FOREVER_MS
-  for (const hold of holds) if (hold.expiresAtMs < due) due = hold.expiresAtMs
+function nextDue({ pools, holds, checkouts }: Pick<AccountState, 'pools' | 'holds' | 'checkouts'>): number {
+  let due = firstEnd(holds, firstEnd(checkouts, FOREVER_MS))
   for (const pool of pools) {
     for (const grant of pool.grants) {
       if (grant.closed === null && grant.expiresAtMs !== null && grant.expiresAtMs < due) due = grant.expiresAtMs
@@ -76,6 +94,7 @@ const NO_TOTALS: Totals = { granted: 0n, charged: 0n, refunded: 0n, expired: 0n,
 function totalsOf(record: CreditsRecord): Totals {
   switch (record.kind) {
     case 'grant':
+    case 'topup':
       return { ...NO_TOTALS, granted: record.grant.amount }
     case 'charge':
     case 'late_capture':
@@ -91,7 +110,13 @@ function totalsOf(record: CreditsRecord): Totals {
       return { ...NO_TOTALS, expired: record.credits }
     case 'grant_voided':
     case 'adjustment':
+    case 'topup_refunded':
       return { ...NO_TOTALS, voided: record.credits }
+    case 'topup_refund_reversed':
+      return { ...NO_TOTALS, voided: -record.credits }
+    case 'dispute_closed':
+      return { ...NO_TOTALS, voided: record.credits + record.voided }
+    case 'dispute_opened':
     case 'hold':
     case 'hold_increased':
     case 'debt_repaid':
@@ -147,21 +172,18 @@ function moveGrants(pool: Pool, record: CreditsRecord): MovedGrants {
 
 /** The pool's grants, with those that the record makes or reopens put in their places. */
 function openGrants(pool: Pool, record: CreditsRecord): OpenGrant[] {
-  const made = record.kind === 'grant' || record.kind === 'refund' ? record.grant : null
-  const reopened = record.kind === 'refund' ? record.reopened : []
+  const made = grantMadeBy(record)
+  const reopened = reopenedBy(record)
   if (made === null && reopened.length === 0) return [...pool.grants]
   const opened: GrantTerms[] = [...reopened]
-  if (made)
-    opened.push({
-      seq: record.seq,
-      source: made.source,
-      priority: made.priority,
-      effectiveAtMs: made.effectiveAtMs,
-      expiresAtMs: made.expiresAtMs,
-      paid: made.paid,
-    })
+  if (made) opened.push(termsOf(record.seq, made))
   const empty = { remaining: ZERO, held: ZERO, closed: null }
   return [...pool.grants, ...opened.map((terms) => ({ ...terms, ...empty }))].sort(burnOrder)
+}
+
+/** The terms of a grant that a record makes. */
+export function termsOf(seq: number, { source, priority, effectiveAtMs, expiresAtMs, paid, purchase }: NewGrant): GrantTerms {
+  return { seq, source, priority, effectiveAtMs, expiresAtMs, paid, purchase }
 }
 
 function moveGrant(grant: OpenGrant, movement: Movement, seq: number): OpenGrant {
@@ -177,6 +199,7 @@ function moveGrant(grant: OpenGrant, movement: Movement, seq: number): OpenGrant
     effectiveAtMs: grant.effectiveAtMs,
     expiresAtMs: grant.expiresAtMs,
     paid: grant.paid,
+    purchase: grant.purchase,
     remaining,
     held,
     closed: grant.closed,

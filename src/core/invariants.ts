@@ -21,9 +21,10 @@ export function assertSound(state: AccountState, asOfMs: number = state.atMs): v
 
 function assertHeld(state: AccountState, pool: Pool, grant: OpenGrant): void {
   let held = 0n
-  for (const hold of state.holds) {
-    if (hold.creditType !== pool.creditType) continue
-    for (const part of hold.parts) if (part.grant === grant.seq) held += part.held
+  for (const holder of [...state.holds, ...state.freezes]) {
+    if (holder.creditType !== pool.creditType) continue
+    for (const part of holder.parts) if (part.grant === grant.seq) held += part.held
   }
-  if (held !== grant.held) throw new Error(`${pool.creditType}: grant ${grant.seq} has ${grant.held} held where live holds say ${held}`)
+  if (held !== grant.held)
+    throw new Error(`${pool.creditType}: grant ${grant.seq} has ${grant.held} held where live holds and disputes say ${held}`)
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { GrantTerms } from './account.ts'
 import { MAX_MICROCREDITS, micro, ZERO } from './credits.ts'
 import type { Decimal } from './decimal.ts'
-import type { Charged, JournalRecord, KeyTerms, NewGrant, Refunded } from './record.ts'
+import type { Charged, CheckoutTerms, JournalRecord, KeyTerms, NewGrant, Payment, Refunded } from './record.ts'
 import { decodeKeyTerms, decodeRecord, encodeKeyTerms, encodeRecord } from './record-codec.ts'
 
 type Kind = JournalRecord['kind']
@@ -30,7 +30,7 @@ const head = {
   seq,
   atMs: ms,
   actor: fc.oneof(
-    fc.constantFrom('operator' as const, 'time' as const),
+    fc.constantFrom('operator' as const, 'provider' as const, 'time' as const),
     name.map((id) => `key_${id}` as const),
   ),
   requestId: fc.option(text),
@@ -63,6 +63,7 @@ const grantTerms = {
   effectiveAtMs: ms,
   expiresAtMs: fc.option(ms),
   paid: fc.boolean(),
+  purchase: fc.option(seq),
 }
 const cost = fc.record({ amountMinor: fc.nat(), currency: fc.constantFrom('usd', 'eur', 'jpy') }, PLAIN)
 const newGrant: fc.Arbitrary<NewGrant> = fc.record({ ...grantTerms, amount, cost: fc.option(cost), metadata: texts }, PLAIN)
@@ -80,6 +81,38 @@ const terms: fc.Arbitrary<KeyTerms> = fc.record(
   PLAIN,
 )
 const secret = fc.record({ hash: text, hint: text }, PLAIN)
+
+const checkoutTerms: fc.Arbitrary<CheckoutTerms> = fc.record(
+  {
+    provider: name,
+    isLive: fc.boolean(),
+    amountMinor: fc.nat(),
+    currency: fc.constantFrom('usd', 'eur', 'jpy'),
+    creditType,
+    credits: amount,
+    lifeMs: fc.option(ms),
+    bonus: fc.option(fc.record({ credits: amount, lifeMs: fc.option(ms) }, PLAIN)),
+    pack: fc.option(text),
+    optionsVersion: fc.nat(),
+    successUrl: fc.option(text),
+    cancelUrl: fc.option(text),
+    metadata: texts,
+  },
+  PLAIN,
+)
+const payment: fc.Arbitrary<Payment> = fc.record(
+  {
+    reference: text,
+    payment: text,
+    isLive: fc.boolean(),
+    amountMinor: fc.nat(),
+    totalMinor: fc.nat(),
+    currency: fc.constantFrom('usd', 'eur', 'jpy'),
+  },
+  PLAIN,
+)
+const ofPurchase = { ...head, purchase: seq }
+const creditsOfPurchase = { ...credits, purchase: seq }
 
 function only<const K extends Kind>(kind: K): { readonly kind: fc.Arbitrary<K> } {
   return { kind: fc.constant(kind) }
@@ -134,6 +167,53 @@ const RECORDS: { readonly [K in Kind]: fc.Arbitrary<RecordOf<K>> } = {
     },
     PLAIN,
   ),
+  checkout_opened: fc.record({ ...only('checkout_opened'), ...head, terms: checkoutTerms, expiresAtMs: ms }, PLAIN),
+  checkout_linked: fc.record({ ...only('checkout_linked'), ...ofPurchase, reference: text, url: text }, PLAIN),
+  checkout_pending: fc.record({ ...only('checkout_pending'), ...ofPurchase, expiresAtMs: ms }, PLAIN),
+  checkout_expired: fc.record({ ...only('checkout_expired'), ...ofPurchase }, PLAIN),
+  checkout_closed: fc.record(
+    { ...only('checkout_closed'), ...ofPurchase, outcome: fc.constantFrom('expired', 'failed', 'canceled') },
+    PLAIN,
+  ),
+  payment_mismatched: fc.record(
+    { ...only('payment_mismatched'), ...ofPurchase, reason: fc.constantFrom('amount', 'currency', 'mode', 'paid_before'), payment },
+    PLAIN,
+  ),
+  topup_refund_requested: fc.record({ ...only('topup_refund_requested'), ...ofPurchase, amountMinor: fc.nat(), reason: text }, PLAIN),
+  topup_refund_refused: fc.record({ ...only('topup_refund_refused'), ...ofPurchase, request: seq, reason: text }, PLAIN),
+  topup: fc.record({ ...only('topup'), ...creditsOfPurchase, payment, grant: newGrant }, PLAIN),
+  topup_refunded: fc.record(
+    { ...only('topup_refunded'), ...creditsOfPurchase, refund: text, request: fc.option(seq), amountMinor: fc.nat(), credits: amount },
+    PLAIN,
+  ),
+  topup_refund_reversed: fc.record(
+    {
+      ...only('topup_refund_reversed'),
+      ...creditsOfPurchase,
+      refund: text,
+      request: fc.option(seq),
+      amountMinor: fc.nat(),
+      credits: amount,
+      reopened: fc.array(reopened, { maxLength: 3 }),
+      grant: fc.option(newGrant),
+    },
+    PLAIN,
+  ),
+  dispute_opened: fc.record({ ...only('dispute_opened'), ...creditsOfPurchase, dispute: text, amountMinor: fc.nat() }, PLAIN),
+  dispute_closed: fc.record(
+    {
+      ...only('dispute_closed'),
+      ...creditsOfPurchase,
+      dispute: text,
+      amountMinor: fc.nat(),
+      outcome: fc.constantFrom('won', 'lost'),
+      freeze: fc.option(seq),
+      credits: amount,
+      voided: amount,
+      grant: fc.option(newGrant),
+    },
+    PLAIN,
+  ),
 }
 
 /** What a row of each kind must say; anything else has a default and may be missing. */
@@ -161,6 +241,19 @@ const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
   hold_released: [...CREDITS, 'hold', 'credits', 'expired', 'voided', 'after'],
   hold_expired: [...CREDITS, 'hold', 'credits', 'expired', 'voided', 'dueMs'],
   refund: [...CREDITS, 'charge', 'credits', 'operation', 'chargedAtMs', 'reason'],
+  checkout_opened: [...HEAD, 'terms', 'expiresAtMs'],
+  checkout_linked: [...HEAD, 'purchase', 'reference', 'url'],
+  checkout_pending: [...HEAD, 'purchase', 'expiresAtMs'],
+  checkout_expired: [...HEAD, 'purchase'],
+  checkout_closed: [...HEAD, 'purchase', 'outcome'],
+  payment_mismatched: [...HEAD, 'purchase', 'reason', 'payment'],
+  topup_refund_requested: [...HEAD, 'purchase', 'amountMinor', 'reason'],
+  topup_refund_refused: [...HEAD, 'purchase', 'request', 'reason'],
+  topup: [...CREDITS, 'purchase', 'payment', 'grant'],
+  topup_refunded: [...CREDITS, 'purchase', 'refund', 'amountMinor', 'credits'],
+  topup_refund_reversed: [...CREDITS, 'purchase', 'refund', 'amountMinor', 'credits'],
+  dispute_opened: [...CREDITS, 'purchase', 'dispute', 'amountMinor'],
+  dispute_closed: [...CREDITS, 'purchase', 'dispute', 'amountMinor', 'outcome', 'credits', 'voided'],
 }
 
 function decodeBody({ seq: at, atMs, kind }: JournalRecord, body: string): JournalRecord {
@@ -237,8 +330,18 @@ const REFUND: Refunded = {
   key: null,
   chargedAtMs: 1_795_000_000_000,
   reason: 'failed',
-  reopened: [{ seq: 3, source: 'plan', priority: 20, effectiveAtMs: 0, expiresAtMs: null, paid: false }],
-  grant: { source: 'refund', priority: 35, effectiveAtMs: 1, expiresAtMs: 2, paid: true, amount: micro(1n), cost: null, metadata: {} },
+  reopened: [{ seq: 3, source: 'plan', priority: 20, effectiveAtMs: 0, expiresAtMs: null, paid: false, purchase: null }],
+  grant: {
+    source: 'refund',
+    priority: 35,
+    effectiveAtMs: 1,
+    expiresAtMs: 2,
+    paid: true,
+    purchase: null,
+    amount: micro(1n),
+    cost: null,
+    metadata: {},
+  },
 }
 
 test('journals written with these texts stay readable: the texts never change', () => {

@@ -4,7 +4,7 @@ import type { BudgetTerms, GrantTerms } from './account.ts'
 import type { Balance } from './balance.ts'
 import type { Microcredits } from './credits.ts'
 import { type Decimal, formatDecimal, parseDecimal } from './decimal.ts'
-import type { Charged, HoldAfter, JournalRecord, KeyTerms, Movement, NewGrant } from './record.ts'
+import type { Charged, CheckoutTerms, HoldAfter, JournalRecord, KeyTerms, Movement, NewGrant, Payment } from './record.ts'
 
 /** How one field is written and read. `fallback` is not written, and read when nothing is there. */
 interface Field {
@@ -52,7 +52,9 @@ const newGrant: Field = {
 const holdAfter: Field = { isFallback: never, fallback: undefined, encode: encodeHoldAfter, decode: decodeHoldAfter }
 const optionalGrant: Field = { ...newGrant, isFallback: isNull, fallback: null }
 const keyTerms: Field = { isFallback: never, fallback: undefined, encode: encodeKeyTerms, decode: decodeKeyTerms }
-const reopened: Field = { isFallback: isEmptyList, fallback: [], encode: same, decode: (value: GrantTerms[]) => value }
+const reopened: Field = { isFallback: isEmptyList, fallback: [], encode: encodeReopened, decode: decodeReopened }
+const payment: Field = { isFallback: never, fallback: undefined, encode: encodePayment, decode: same }
+const checkoutTerms: Field = { isFallback: never, fallback: undefined, encode: encodeCheckoutTerms, decode: decodeCheckoutTerms }
 
 type Fields = Readonly<Record<string, Field>>
 
@@ -60,6 +62,7 @@ const HEAD: Fields = { actor: plain, requestId: optional, events: list }
 const CREDITS: Fields = { creditType: plain, movements, balance }
 const WORK: Fields = { operation: plain, key: optional, quantities: decimals, attributes: map, priceVersion: optional, metadata: map }
 const ENDINGS: Fields = { expired: amount, voided: amount }
+const PURCHASE: Fields = { purchase: plain }
 const PROFILE: Fields = { name: plain, externalId: optional, metadata: map, capturePolicy: optional }
 
 const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
@@ -91,6 +94,38 @@ const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
     chargedAtMs: plain,
     reason: plain,
     reopened,
+    grant: optionalGrant,
+  },
+  checkout_opened: { terms: checkoutTerms, expiresAtMs: plain },
+  checkout_linked: { ...PURCHASE, reference: plain, url: plain },
+  checkout_pending: { ...PURCHASE, expiresAtMs: plain },
+  checkout_expired: PURCHASE,
+  checkout_closed: { ...PURCHASE, outcome: plain },
+  payment_mismatched: { ...PURCHASE, reason: plain, payment },
+  topup_refund_requested: { ...PURCHASE, amountMinor: plain, reason: plain },
+  topup_refund_refused: { ...PURCHASE, request: plain, reason: plain },
+  topup: { ...CREDITS, ...PURCHASE, payment, grant: newGrant },
+  topup_refunded: { ...CREDITS, ...PURCHASE, refund: plain, request: optional, amountMinor: plain, credits: amount },
+  topup_refund_reversed: {
+    ...CREDITS,
+    ...PURCHASE,
+    refund: plain,
+    request: optional,
+    amountMinor: plain,
+    credits: amount,
+    reopened,
+    grant: optionalGrant,
+  },
+  dispute_opened: { ...CREDITS, ...PURCHASE, dispute: plain, amountMinor: plain },
+  dispute_closed: {
+    ...CREDITS,
+    ...PURCHASE,
+    dispute: plain,
+    amountMinor: plain,
+    outcome: plain,
+    freeze: optional,
+    credits: amount,
+    voided: amount,
     grant: optionalGrant,
   },
 }
@@ -231,15 +266,48 @@ function decodeHoldAfter([total, held, expiresAtMs]: EncodedHoldAfter): HoldAfte
   return { total: units(total), held: units(held), expiresAtMs }
 }
 
-/** Field by field: nothing that is not a grant's gets into the journal. */
-function encodeNewGrant({ amount, source, priority, effectiveAtMs, expiresAtMs, paid, cost, metadata }: NewGrant): EncodedNewGrant {
-  return { source, priority, effectiveAtMs, expiresAtMs, paid, amount: amount.toString(), cost, metadata }
+/** Field by field: nothing that is not a grant's gets into the journal. Most are of no purchase, and do not say so. */
+function encodeNewGrant({ amount, purchase, ...grant }: NewGrant): EncodedNewGrant {
+  const { source, priority, effectiveAtMs, expiresAtMs, paid, cost, metadata } = grant
+  const encoded = { source, priority, effectiveAtMs, expiresAtMs, paid, amount: amount.toString(), cost, metadata }
+  return purchase === null ? encoded : { ...encoded, purchase }
 }
 
-type EncodedNewGrant = Omit<NewGrant, 'amount'> & { readonly amount: string }
+type EncodedNewGrant = Omit<NewGrant, 'amount' | 'purchase'> & { readonly amount: string; readonly purchase?: number }
 
 function decodeNewGrant(encoded: EncodedNewGrant): NewGrant {
-  return { ...encoded, amount: units(encoded.amount) }
+  return { ...encoded, purchase: encoded.purchase ?? null, amount: units(encoded.amount) }
+}
+
+type EncodedTerms = Omit<GrantTerms, 'purchase'> & { readonly purchase?: number }
+
+function encodeReopened(reopened: readonly GrantTerms[]): readonly EncodedTerms[] {
+  return reopened.map(({ purchase, ...terms }) => (purchase === null ? terms : { ...terms, purchase }))
+}
+
+function decodeReopened(encoded: readonly EncodedTerms[]): readonly GrantTerms[] {
+  return encoded.map((terms) => ({ ...terms, purchase: terms.purchase ?? null }))
+}
+
+/** A payment as plain JSON, field by field. */
+export function encodePayment({ reference, payment, isLive, amountMinor, totalMinor, currency }: Payment): Payment {
+  return { reference, payment, isLive, amountMinor, totalMinor, currency }
+}
+
+type EncodedBonus = { readonly credits: string; readonly lifeMs: number | null } | null
+type EncodedCheckoutTerms = Omit<CheckoutTerms, 'credits' | 'bonus'> & { readonly credits: string; readonly bonus: EncodedBonus }
+
+/** What a checkout sells, as plain JSON: equal terms give equal texts, in whatever order they were built. */
+export function encodeCheckoutTerms(terms: CheckoutTerms): EncodedCheckoutTerms {
+  const { provider, isLive, amountMinor, currency, creditType, lifeMs, pack, optionsVersion, successUrl, cancelUrl, metadata } = terms
+  const plain = { provider, isLive, amountMinor, currency, creditType, lifeMs, pack, optionsVersion, successUrl, cancelUrl, metadata }
+  const bonus = terms.bonus && { credits: terms.bonus.credits.toString(), lifeMs: terms.bonus.lifeMs }
+  return { ...plain, credits: terms.credits.toString(), bonus }
+}
+
+/** Reads what a checkout sells from plain JSON. */
+export function decodeCheckoutTerms({ credits, bonus, ...terms }: EncodedCheckoutTerms): CheckoutTerms {
+  return { ...terms, credits: units(credits), bonus: bonus && { ...bonus, credits: units(bonus.credits) } }
 }
 
 type EncodedBudget = Omit<BudgetTerms, 'limit' | 'maxPerCharge'> & { readonly limit: string | null; readonly maxPerCharge: string | null }

@@ -21,8 +21,8 @@ export interface Movement {
 /** The pseudo-grant whose negative remainder is the account's debt. */
 export const DEBT = 0
 
-/** Who caused a record: the operator's key, a customer's key, a user, or time itself. */
-export type Actor = 'operator' | 'time' | `key_${string}` | UserId
+/** Who caused a record: the operator's key, a customer's key, a user, a payment provider, or time itself. */
+export type Actor = 'operator' | 'provider' | 'time' | `key_${string}` | UserId
 
 /** Values that callers attach; Obol stores and returns them and never looks inside. */
 export type Metadata = Readonly<Record<string, string>>
@@ -193,6 +193,138 @@ export type Refunded = CreditsHead<'refund'> & {
   readonly grant: NewGrant | null
 }
 
+/** What is bought in a checkout, fixed when it is opened. */
+export interface CheckoutTerms {
+  readonly provider: string
+  /** Whether real money is paid; false: a trial. */
+  readonly isLive: boolean
+  /** The price, in minor units, before any tax. */
+  readonly amountMinor: number
+  /** ISO 4217, lower case. */
+  readonly currency: string
+  readonly creditType: string
+  readonly credits: Microcredits
+  /** How long the credits live once they are paid for; null: for ever. */
+  readonly lifeMs: number | null
+  /** Credits given on top; null: none. */
+  readonly bonus: { readonly credits: Microcredits; readonly lifeMs: number | null } | null
+  /** Name of the pack that was chosen; null: the amount was. */
+  readonly pack: string | null
+  /** Version of the top-up options that it was priced by. */
+  readonly optionsVersion: number
+  /** Where the customer goes afterwards; null: nowhere. */
+  readonly successUrl: string | null
+  readonly cancelUrl: string | null
+  readonly metadata: Metadata
+}
+
+/** What a provider says of a payment. */
+export interface Payment {
+  /** The provider's name of the checkout. */
+  readonly reference: string
+  /** The provider's name of the payment. */
+  readonly payment: string
+  readonly isLive: boolean
+  /** What was bought, in minor units, before any tax. */
+  readonly amountMinor: number
+  /** All that was paid, taxes included: what refunds are parts of. */
+  readonly totalMinor: number
+  readonly currency: string
+}
+
+/** A checkout was opened: a purchase begins. Its record names the purchase. */
+export type CheckoutOpened = RecordHead<'checkout_opened'> & { readonly terms: CheckoutTerms; readonly expiresAtMs: number }
+
+interface PurchaseHead<Kind extends string> extends RecordHead<Kind> {
+  /** Sequence of the record that opened the checkout. */
+  readonly purchase: number
+}
+
+/** The provider has a page for a checkout. */
+export type CheckoutLinked = PurchaseHead<'checkout_linked'> & { readonly reference: string; readonly url: string }
+/** The customer has done their part, and the money is on its way. */
+export type CheckoutPending = PurchaseHead<'checkout_pending'> & { readonly expiresAtMs: number }
+/** A checkout was given up because nothing was heard of it in time. A payment that arrives later counts all the same. */
+export type CheckoutExpired = PurchaseHead<'checkout_expired'>
+/** The provider says that a checkout will not be paid. */
+export type CheckoutClosed = PurchaseHead<'checkout_closed'> & { readonly outcome: 'expired' | 'failed' | 'canceled' }
+/** A payment is not what was asked for: nothing was credited, and the operator has to look at it. */
+export type PaymentMismatched = PurchaseHead<'payment_mismatched'> & {
+  readonly reason: 'amount' | 'currency' | 'mode' | 'paid_before'
+  readonly payment: Payment
+}
+/** The operator asks the provider to pay money back. */
+export type TopupRefundRequested = PurchaseHead<'topup_refund_requested'> & { readonly amountMinor: number; readonly reason: string }
+/** The provider will not pay back what the operator asked for. */
+export type TopupRefundRefused = PurchaseHead<'topup_refund_refused'> & {
+  /** Sequence of the record that asked for it. */
+  readonly request: number
+  readonly reason: string
+}
+
+interface PurchaseCreditsHead<Kind extends string> extends CreditsHead<Kind> {
+  readonly purchase: number
+}
+
+/** A purchase was paid for: its credits were given. A bonus is the record behind it. */
+export type ToppedUp = PurchaseCreditsHead<'topup'> & { readonly payment: Payment; readonly grant: NewGrant }
+/** Money of a purchase was paid back: credits were taken in proportion. */
+export type TopupRefunded = PurchaseCreditsHead<'topup_refunded'> & {
+  /** The provider's name of the refund. */
+  readonly refund: string
+  /** Sequence of the record that asked for it; null: it was made at the provider. */
+  readonly request: number | null
+  readonly amountMinor: number
+  readonly credits: Microcredits
+}
+/** A refund of a payment came to nothing: the customer has back what it took. */
+export type TopupRefundReversed = PurchaseCreditsHead<'topup_refund_reversed'> & {
+  readonly refund: string
+  readonly request: number | null
+  readonly amountMinor: number
+  /** What comes back; nothing when the refund was never seen to succeed. */
+  readonly credits: Microcredits
+  readonly reopened: readonly GrantTerms[]
+  /** Credits whose grants have ended come back as this new grant. */
+  readonly grant: NewGrant | null
+}
+/** A payment is disputed: what is unspent of the purchase is frozen, as far as the dispute goes. */
+export type DisputeOpened = PurchaseCreditsHead<'dispute_opened'> & {
+  /** The provider's name of the dispute. */
+  readonly dispute: string
+  readonly amountMinor: number
+}
+/** A dispute has ended. What was frozen is free again, but for what a lost one takes. */
+export type DisputeClosed = PurchaseCreditsHead<'dispute_closed'> & {
+  readonly dispute: string
+  readonly amountMinor: number
+  readonly outcome: 'won' | 'lost'
+  /** Sequence of the record that froze something; null: nothing was frozen. */
+  readonly freeze: number | null
+  /** What was taken; nothing when it was won. */
+  readonly credits: Microcredits
+  /** What was frozen of a grant that the operator has voided meanwhile, and went with it. */
+  readonly voided: Microcredits
+  /** What was frozen of a grant that has expired meanwhile is free as this new grant. */
+  readonly grant: NewGrant | null
+}
+
+/** Records that say something new of a purchase. */
+export type PurchaseRecord =
+  | CheckoutOpened
+  | CheckoutLinked
+  | CheckoutPending
+  | CheckoutExpired
+  | CheckoutClosed
+  | PaymentMismatched
+  | TopupRefundRequested
+  | TopupRefundRefused
+  | ToppedUp
+  | TopupRefunded
+  | TopupRefundReversed
+  | DisputeOpened
+  | DisputeClosed
+
 /** Records that move credits. */
 export type CreditsRecord =
   | GrantMade
@@ -208,6 +340,11 @@ export type CreditsRecord =
   | HoldReleased
   | HoldExpired
   | Refunded
+  | ToppedUp
+  | TopupRefunded
+  | TopupRefundReversed
+  | DisputeOpened
+  | DisputeClosed
 
 /** One fact in an account's journal. */
 export type JournalRecord =
@@ -219,6 +356,7 @@ export type JournalRecord =
   | KeyRotated
   | KeyRevoked
   | HoldExtended
+  | PurchaseRecord
 
 /** Records that are charges: their ids begin with `chg_`. */
 export type ChargeRecord = Charged | Captured | LateCaptured
@@ -231,6 +369,23 @@ export function movesCredits(record: JournalRecord): record is CreditsRecord {
 /** Whether a record is a charge. */
 export function isCharge(record: JournalRecord): record is ChargeRecord {
   return record.kind === 'charge' || record.kind === 'capture' || record.kind === 'late_capture'
+}
+
+/** The grant that a record makes; null: it makes none. */
+export function grantMadeBy(record: JournalRecord): NewGrant | null {
+  return 'grant' in record && typeof record.grant === 'object' ? record.grant : null
+}
+
+/** Spent grants that a record opens again, because credits go back to them. */
+export function reopenedBy(record: JournalRecord): readonly GrantTerms[] {
+  return 'reopened' in record ? record.reopened : []
+}
+
+/** Sequence of the purchase that a record says something new of; null: it is about none. */
+export function purchaseOf(record: JournalRecord): number | null {
+  if (record.kind === 'checkout_opened') return record.seq
+  if (record.kind === 'grant') return record.grant.purchase
+  return 'purchase' in record ? record.purchase : null
 }
 
 /** The movements of a charge that took credits, in draw order. */

@@ -121,6 +121,33 @@ const REFUSAL_PROBLEMS = {
   ),
   too_many_open_holds: refusal('too_many_open_holds', 409, 'Too many live holds', 'Capture or release holds as soon as their work ends.'),
   too_many_keys: refusal('too_many_keys', 409, 'Too many API keys', 'Revoke keys that are not used.'),
+  too_many_open_checkouts: refusal(
+    'too_many_open_checkouts',
+    409,
+    'Too many open checkouts',
+    'Finish or cancel open checkout sessions; those that nobody pays expire by themselves.',
+  ),
+  checkout_not_found: refusal('checkout_not_found', 404, 'Checkout session not found', 'Check the id.'),
+  checkout_closed: refusal(
+    'checkout_closed',
+    409,
+    'Checkout session closed',
+    'Read it: `status` says how it ended. Open a new one to buy more.',
+  ),
+  topup_not_found: refusal('topup_not_found', 404, 'Top-up not found', 'Check the id. A checkout is a top-up once it is paid.'),
+  topup_refund_exceeds_payment: refusal(
+    'topup_refund_exceeds_payment',
+    409,
+    'Refund exceeds payment',
+    'Refund at most `refundable_minor`, in minor units. Refunds that the provider has yet to make count as well.',
+  ),
+  nothing_to_dispute: refusal('nothing_to_dispute', 409, 'Nothing to dispute', 'Nothing: the credits were taken back before.'),
+  too_many_refunds: refusal(
+    'too_many_refunds',
+    409,
+    'Too many refunds',
+    'Refund the rest in one step, or correct the balance by an adjustment.',
+  ),
   idempotency_key_reused: refusal(
     'idempotency_key_reused',
     422,

@@ -2,7 +2,7 @@
 
 import { type Microcredits, ZERO } from '../core/credits.ts'
 import type { Address } from '../core/ids.ts'
-import type { JournalRecord, NewGrant } from '../core/record.ts'
+import { grantMadeBy, type NewGrant } from '../core/record.ts'
 import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import type { Applied, GrantRow } from '../stores/store.ts'
 import { accountNow } from './read-credits.ts'
@@ -25,7 +25,7 @@ export async function grantAfter({ store }: Services, { account, records: [recor
   if (record?.kind !== 'grant' && record?.kind !== 'grant_voided') throw new Error('the command made and voided no grant')
   const seq = record.kind === 'grant' ? record.seq : record.grant
   const made = record.kind === 'grant' ? record : await store.record(account, seq)
-  const terms = made && termsOf(made)
+  const terms = made && grantMadeBy(made)
   if (!made || !terms) return NOT_FOUND
   const left = record.movements.findLast(({ grant }) => grant === seq)
   const remaining = left?.remainingAfter ?? ZERO
@@ -44,16 +44,11 @@ export async function grantAfter({ store }: Services, { account, records: [recor
 
 const NOT_FOUND = refuse('grant_not_found', 'No grant has this id.')
 
-/** The terms of the grant that a record made. */
-function termsOf(record: JournalRecord): NewGrant | null {
-  return record.kind === 'grant' || record.kind === 'refund' ? record.grant : null
-}
-
 /** Reads a grant. One that is past its end counts as expired, whether or not that has been booked. Refuses grant_not_found. */
 export async function readGrant(services: Services, { account, seq }: Address): Promise<GrantView | Refusal> {
   const { store } = services
   const record = await store.record(account, seq)
-  const terms = record ? termsOf(record) : null
+  const terms = record ? grantMadeBy(record) : null
   if (!record || !('creditType' in record) || terms === null) return NOT_FOUND
   const now = await accountNow(services, account)
   if (isRefusal(now)) return now

@@ -1,6 +1,6 @@
 /** Runs a command on an account in the caller's name. */
 
-import { type Command, recordsMadeBy } from '../core/command.ts'
+import { type Command, isProviderNews, recordsMadeBy } from '../core/command.ts'
 import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import { keyHash } from '../stores/chain.ts'
 import type { Applied, Idempotency, Transaction } from '../stores/store.ts'
@@ -46,9 +46,15 @@ function transactionOf({ actor, requestId, idempotency }: Caller, order: Order):
   return { account, command, actor, requestId, idempotency: idempotency && idempotencyOf(idempotency, order) }
 }
 
+/** Where a command's idempotency key counts: what a provider says is named apart from what callers do. */
+function scopeOf(account: number, command: Command | Refusal): Parameters<typeof keyHash>[0] {
+  if (isRefusal(command)) return account
+  if (command.kind === 'create_account') return 'accounts'
+  return isProviderNews(command) ? `provider:${account}` : account
+}
+
 function idempotencyOf({ key, fingerprint, item }: IdempotencyKey, { account, command, records = 1 }: Order): Idempotency {
-  const isOpening = 'kind' in command && command.kind === 'create_account'
-  const scope = isOpening ? 'accounts' : account
+  const scope = scopeOf(account, command)
   const count = isRefusal(command) ? records : recordsMadeBy(command)
   const first = keyHash(scope, key, item)
   const others = Array.from({ length: count - 1 }, (_, index) => keyHash(scope, key, item + index + 1))

@@ -20,7 +20,8 @@ import { decodeRecord } from '../core/record-codec.ts'
 import { closedRows } from '../core/usage.ts'
 import { type ChainedRow, chainHash, genesisHash } from './chain.ts'
 import { mergeHours } from './hours.ts'
-import { type EndedHoldChange, type LiveHoldChange, objectChanges } from './projections.ts'
+import { type EndedHoldChange, type LiveHoldChange, objectChanges, type PurchaseChange } from './projections.ts'
+import { PurchaseAudit } from './purchase-audit.ts'
 import type { AuditCheck, GrantRow, HoldRow, HourRow } from './store.ts'
 
 /** A journal row as it is stored. */
@@ -56,6 +57,7 @@ export class AccountAudit {
   readonly grants = new Map<number, GrantRow['status']>()
   readonly holds = new Map<number, HoldRow>()
   readonly refunds = new Map<number, bigint>()
+  readonly purchases = new PurchaseAudit()
   /** Hours that are over, in the parts in which they left the state, each with the record that closed it. */
   readonly closedParts: { readonly closedBy: number; readonly hour: HourRow }[] = []
   #isBroken = false
@@ -119,6 +121,8 @@ export class AccountAudit {
     if (wrong !== undefined) this.#report('decisions', record.seq, wrong)
     if (movesCredits(record)) this.#checkCredits(before, record)
     if (record.kind === 'refund') this.#checkRefund(record)
+    const unpaid = this.purchases.check(record)
+    if (unpaid !== null) this.#report('purchases', record.seq, unpaid)
     this.#project(before, record)
   }
 
@@ -155,10 +159,19 @@ export class AccountAudit {
     for (const change of objectChanges(record, { before, after })) {
       if (change.table === 'grants') this.grants.set(change.seq, change.status)
       else if (change.table === 'refunds') this.refunds.set(change.charge, (this.refunds.get(change.charge) ?? 0n) + change.credits)
+      else if (change.table === 'purchases') this.#changePurchase(change, record.seq)
       else if (change.table === 'late_captures') this.#lateCapture(change.hold, change.charge)
       else this.#changeHold(change)
     }
     this.#profile(record)
+  }
+
+  #changePurchase(change: PurchaseChange, seq: number): void {
+    try {
+      this.purchases.fold(change)
+    } catch (cause) {
+      this.#report('purchases', seq, messageOf(cause))
+    }
   }
 
   #changeHold(change: LiveHoldChange | EndedHoldChange): void {
@@ -247,6 +260,10 @@ function wrongBefore(before: AccountState, record: JournalRecord): string | unde
     case 'hold_expired': {
       const hold = before.holds.find(({ seq }) => seq === record.hold)
       return hold?.expiresAtMs === record.dueMs && record.dueMs <= record.atMs ? undefined : 'the hold had not reached its end'
+    }
+    case 'checkout_expired': {
+      const checkout = before.checkouts.find(({ seq }) => seq === record.purchase)
+      return checkout && checkout.expiresAtMs <= record.atMs ? undefined : 'the checkout had not reached its end'
     }
     case 'grant_expired': {
       const grant = poolOf(before, record.creditType).grants.find(({ seq }) => seq === record.grant)

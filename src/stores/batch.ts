@@ -160,7 +160,8 @@ export class Batch<Known extends Base = Base> implements DecidedBatch<Known> {
     const made: JournalRecord[] = []
     let { hash, state } = working
     for (const record of decision.records) {
-      const isOwn = record.actor !== 'time'
+      // A bonus follows from the top-up before it: it has no key, and a replay does not find it.
+      const isOwn = record.actor !== 'time' && !isBonus(record)
       const keyHash = (isOwn ? idempotency?.keyHashes[made.length] : undefined) ?? null
       const row = rowOf(record, { position: this.#firstPosition + this.pending.length, account, idempotency, keyHash }, hash)
       hash = row.hash
@@ -192,6 +193,10 @@ export class Batch<Known extends Base = Base> implements DecidedBatch<Known> {
       return refuse('idempotency_key_reused', 'This idempotency key was used with another request. Use a new key for a new request.')
     return { account: owner, records: found.flatMap((row) => (row ? [decodeRecord(row)] : [])), isReplay: true }
   }
+}
+
+function isBonus(record: JournalRecord): boolean {
+  return record.kind === 'grant' && record.grant.purchase !== null
 }
 
 /** What a command is decided with. Most decisions ask for no facts, and to put them together costs as much as to decide. */

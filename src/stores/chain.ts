@@ -26,10 +26,11 @@ export function chainHash(previous: string, { seq, atMs, kind, keyHash, fingerpr
 const REQUEST_HASH_LENGTH = 22
 
 /**
- * The hash by which an idempotency key is known. Keys are an account's own. The items of a batch are told apart by their
+ * The hash by which an idempotency key is known. Keys are an account's own; those of what a provider says are in a scope of their own,
+ * where no caller can take them first. The items of a batch are told apart by their
  * number; the first shares its hash with a request that is no batch, so that one key cannot serve both.
  */
-export function keyHash(scope: number | 'prices' | 'accounts', key: string, item = 0): string {
+export function keyHash(scope: number | `provider:${number}` | 'prices' | 'accounts', key: string, item = 0): string {
   const text = item === 0 ? `${scope}:${key}` : `${scope}#${item}:${key}`
   return hash('sha256', text, 'base64url').slice(0, REQUEST_HASH_LENGTH)
 }

@@ -7,6 +7,7 @@ import { keysContract } from '../../test/contract/keys.ts'
 import { limitsContract } from '../../test/contract/limits.ts'
 import { livesContract } from '../../test/contract/lives.ts'
 import { orderingContract } from '../../test/contract/ordering.ts'
+import { purchasesContract } from '../../test/contract/purchases.ts'
 import { readingContract } from '../../test/contract/reading.ts'
 import { sessionsContract } from '../../test/contract/sessions.ts'
 import { usageContract } from '../../test/contract/usage.ts'
@@ -25,4 +26,5 @@ for (const kind of CONTRACT_KINDS)
     limitsContract(kind)
     usersContract(kind)
     sessionsContract(kind)
+    purchasesContract(kind)
   })

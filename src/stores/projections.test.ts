@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DAY_MS, MemoryAccount, MINUTE_MS, START_MS, seqOf } from '../../test/running/memory-account.ts'
+import * as buy from '../../test/running/purchases.ts'
 import { emptyAccount } from '../core/account.ts'
 import { MAX_MICROCREDITS } from '../core/credits.ts'
 import { evolve } from '../core/evolve.ts'
+import { statusAfter } from '../core/purchase.ts'
+import { purchaseOf } from '../core/record.ts'
 import { type ObjectChange, objectChanges } from './projections.ts'
 
 /** What each record after a sequence changes, in order. */
@@ -140,12 +143,43 @@ const CASES: Readonly<Record<string, (account: MemoryAccount) => readonly [done:
       ],
     ]
   },
+  'a checkout that expires': (account) => {
+    account.send(buy.openCheckout({}, MINUTE_MS))
+    account.wait(MINUTE_MS)
+    return [() => account.charge(0), [{ table: 'purchases', seq: 3, status: 'expired', record: null, ended: 0n }]]
+  },
+  'a bonus that expires unspent': (account) => {
+    account.send(buy.openCheckout({ bonus: 5, bonusLifeMs: MINUTE_MS }))
+    account.send(buy.fulfil(3))
+    account.wait(MINUTE_MS)
+    return [
+      () => account.charge(0),
+      [
+        { table: 'grants', seq: 5, status: 'expired' },
+        { table: 'purchases', seq: 3, status: null, record: null, ended: 5n * CREDIT },
+      ],
+    ]
+  },
+  'a release of what an expired purchase had under the hold': (account) => {
+    account.send(buy.openCheckout({ lifeMs: MINUTE_MS, credits: 9 }))
+    account.send(buy.fulfil(3))
+    const hold = seqOf(account.hold(105, { ttlMs: DAY_MS }))
+    account.wait(MINUTE_MS)
+    account.charge(0)
+    return [
+      () => account.release(hold),
+      [
+        { table: 'ended_holds', seq: hold, status: 'released', held: 105n * CREDIT },
+        { table: 'purchases', seq: 3, status: null, record: null, ended: 9n * CREDIT },
+      ],
+    ]
+  },
   'a key': (account) => [() => account.createKey(), []],
   'a change of the account': (account) => [() => account.update({ status: 'suspended' }), []],
 }
 
 for (const [name, prepare] of Object.entries(CASES))
-  test(`${name} changes exactly what it says of grants, holds and refunds`, () => {
+  test(`${name} changes exactly what it says of grants, holds, refunds and purchases`, () => {
     const account = opened()
     const [done, changes] = prepare(account)
     const { seq } = account.state
@@ -153,6 +187,22 @@ for (const [name, prepare] of Object.entries(CASES))
     assert.ok(account.state.seq > seq, 'something was done')
     assert.deepEqual(changesAfter(account, seq), changes)
   })
+
+test('each thing that is heard of a purchase is folded in by its own record', () => {
+  const account = opened()
+  const lives = buy.livesOfPurchases()
+  for (let next = lives.next(); !next.done; ) next = lives.next(seqOf(account.send(next.value)))
+  let before = emptyAccount(1)
+  for (const record of account.journal) {
+    const after = evolve(before, record)
+    const changes = objectChanges(record, { before, after })
+    before = after
+    const own = changes.filter(({ table }) => table === 'purchases')
+    const purchase = purchaseOf(record)
+    const expected = { table: 'purchases', seq: purchase, status: statusAfter(record), record, ended: 0n }
+    assert.deepEqual(own, purchase === null ? [] : [expected], record.kind)
+  }
+})
 
 test('debts that a pending grant comes to pay close that grant when they take all of it', () => {
   const account = opened()

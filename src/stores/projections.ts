@@ -1,9 +1,10 @@
-/** What each record changes outside the account's state: the status of grants and holds, and the refunds of charges. */
+/** What each record changes outside the account's state: the status of grants and holds, the refunds of charges, and purchases. */
 
 import { type AccountState, poolOf } from '../core/account.ts'
 import { type Microcredits, ZERO } from '../core/credits.ts'
 import type { EndedHold } from '../core/decisions/facts.ts'
-import { type CreditsRecord, DEBT, type JournalRecord, movesCredits } from '../core/record.ts'
+import { endedIn, type PurchaseStatus, statusAfter } from '../core/purchase.ts'
+import { type CreditsRecord, DEBT, grantMadeBy, type JournalRecord, movesCredits, purchaseOf, reopenedBy } from '../core/record.ts'
 import type { GrantRow } from './store.ts'
 
 /** A grant was opened, spent, expired or voided. */
@@ -46,8 +47,20 @@ export interface RefundChange {
   readonly credits: Microcredits
 }
 
+/** Something new of a purchase. */
+export interface PurchaseChange {
+  readonly table: 'purchases'
+  readonly seq: number
+  /** Null: as it was. */
+  readonly status: PurchaseStatus | null
+  /** The record that is to be folded in; null: only what stands beside the fold changes, which needs no look at it. */
+  readonly record: JournalRecord | null
+  /** Credits of its grants that expired or were voided with this record. */
+  readonly ended: bigint
+}
+
 /** A change to one row of a derived table. */
-export type ObjectChange = GrantChange | LiveHoldChange | EndedHoldChange | LateCaptureChange | RefundChange
+export type ObjectChange = GrantChange | LiveHoldChange | EndedHoldChange | LateCaptureChange | RefundChange | PurchaseChange
 
 /** An account's state before and after one record. */
 export interface Step {
@@ -62,7 +75,41 @@ export function objectChanges(record: JournalRecord, step: Step): readonly Objec
   const change = holdChange(record)
   if (change) changes.push(change)
   if (record.kind === 'refund') changes.push({ table: 'refunds', charge: record.charge, credits: record.credits })
+  purchaseChanges(record, step.before, changes)
   return changes
+}
+
+function purchaseChanges(record: JournalRecord, before: AccountState, changes: ObjectChange[]): void {
+  const own = purchaseOf(record)
+  // Charges and most others say nothing of a purchase, and end no grant.
+  if (own !== null) {
+    const ended = endedIn(record, () => false)
+    // Time expires a checkout in any decision on its account, with no look at the purchase.
+    changes.push({
+      table: 'purchases',
+      seq: own,
+      status: statusAfter(record),
+      record: record.kind === 'checkout_expired' ? null : record,
+      ended,
+    })
+  } else if (movesCredits(record) && endedIn(record, () => true) > 0n) {
+    for (const [seq, grants] of purchasedGrants(before, record.creditType)) {
+      const ended = endedIn(record, (grant) => grants.has(grant))
+      if (ended > 0n) changes.push({ table: 'purchases', seq, status: null, record: null, ended })
+    }
+  }
+}
+
+/** The open grants that purchases made, by purchase. */
+function purchasedGrants(state: AccountState, creditType: string): ReadonlyMap<number, ReadonlySet<number>> {
+  const found = new Map<number, Set<number>>()
+  for (const { seq, purchase } of poolOf(state, creditType).grants) {
+    if (purchase === null) continue
+    const known = found.get(purchase)
+    if (known) known.add(seq)
+    else found.set(purchase, new Set([seq]))
+  }
+  return found
 }
 
 function grantChanges(record: CreditsRecord, { before, after }: Step, changes: ObjectChange[]): void {
@@ -80,9 +127,7 @@ function grantChanges(record: CreditsRecord, { before, after }: Step, changes: O
 
 /** Grants that a record makes or reopens. */
 function openedBy(record: CreditsRecord): readonly number[] {
-  if (record.kind === 'grant') return [record.seq]
-  if (record.kind !== 'refund') return []
-  return [...record.reopened.map(({ seq }) => seq), ...(record.grant ? [record.seq] : [])]
+  return [...reopenedBy(record).map(({ seq }) => seq), ...(grantMadeBy(record) ? [record.seq] : [])]
 }
 
 function endedBy(record: CreditsRecord): Omit<GrantChange, 'table'> | undefined {

@@ -5,6 +5,7 @@ import type { Command } from '../core/command.ts'
 import type { Microcredits } from '../core/credits.ts'
 import type { ClosedGrant, EndedHold } from '../core/decisions/facts.ts'
 import type { PriceRow } from '../core/price-parsing.ts'
+import type { PurchaseFacts, PurchaseStatus } from '../core/purchase.ts'
 import type { Actor, JournalRecord, KeyTerms } from '../core/record.ts'
 import type { Refusal } from '../core/refusals.ts'
 import type { PlainData } from './plain-data.ts'
@@ -35,7 +36,7 @@ export interface Transaction {
 export interface Applied {
   /** The account's number: for a replayed `create_account`, that of the account made then. */
   readonly account: number
-  /** The records that the command itself made, one per idempotency key; what time made is left out. */
+  /** The records that the command itself made, one per idempotency key; what time made, and a bonus, are left out. */
   readonly records: readonly JournalRecord[]
   readonly isReplay: boolean
 }
@@ -94,6 +95,18 @@ export interface HoldFilter {
 export interface GrantRow {
   readonly seq: number
   readonly status: 'open' | ClosedGrant['status']
+}
+
+/** Which purchases to list. */
+export interface PurchaseFilter extends SeqPage {
+  readonly having?: readonly PurchaseStatus[]
+}
+
+/** Purchases that the provider has to be asked about, after one that was named. */
+export interface WatchedQuery {
+  readonly openedBeforeMs: number
+  readonly after: { readonly account: number; readonly seq: number } | null
+  readonly limit: number
 }
 
 /** A page of an account's things, by sequence; newest first unless `after` is given. */
@@ -192,6 +205,7 @@ export const AUDIT_CHECKS = {
   grants: 'The status kept of each grant is what its records say.',
   holds: 'The status kept of each hold is what its records say, and none is live past its end without being due.',
   refunds: 'What is kept as refunded of each charge is the sum of its refunds, and no more than the charge.',
+  purchases: 'What is kept of each purchase is what its records say, and no more was given or taken than was paid for.',
   accounts: 'The profile kept of each account is what its records say.',
   keys: 'What is kept of each API key is what its records say.',
   due: 'Every account with something due is found by the background work.',
@@ -260,6 +274,10 @@ export interface Store extends PlainData {
   holds(account: number, page: SeqPage & { readonly having?: HoldFilter }): Promise<readonly HoldRow[]>
   /** Credits refunded of each charge; charges that have none are left out. */
   refunds(account: number, charges: readonly number[]): Promise<ReadonlyMap<number, Microcredits>>
+  purchase(account: number, seq: number): Promise<PurchaseFacts | undefined>
+  purchases(account: number, filter: PurchaseFilter): Promise<readonly PurchaseFacts[]>
+  /** Purchases of all accounts that wait for news of the provider, in order of account and sequence. */
+  watchedPurchases(query: WatchedQuery): Promise<readonly { readonly account: number; readonly seq: number }[]>
   /** Roll-up rows of an account with fromMs ≤ hour < toMs, the open hour included, oldest first. */
   usage(account: number, range: { readonly fromMs: number; readonly toMs: number }): Promise<readonly HourRow[]>
 

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import type { Command } from '../../src/core/command.ts'
 import { MAX_ACCOUNT_NUMBER } from '../../src/core/ids.ts'
 import type { Store, Transaction } from '../../src/stores/store.ts'
+import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { codeOf, openAccount, outcomeOf, sendTogether, transaction } from '../running/store-commands.ts'
@@ -38,6 +39,17 @@ const COMMANDS: Readonly<Record<Exclude<Command['kind'], 'create_account'>, Comm
   release: make.release(1),
   extend: make.extend(1, make.MINUTE_MS),
   increase: make.increase(1, 1),
+  open_checkout: buy.openCheckout(),
+  link_checkout: buy.linkCheckout(1),
+  pend_checkout: buy.pendCheckout(1),
+  close_checkout: buy.closeCheckout(1),
+  fulfil: buy.fulfil(1),
+  request_topup_refund: buy.requestRefund(1),
+  refuse_topup_refund: buy.refuseRefund(1, 1),
+  refund_topup: buy.refundTopup(1, 'refund', 1),
+  reverse_topup_refund: buy.reverseRefund(1, 'refund', { amountMinor: 1, taken: null }),
+  open_dispute: buy.openDispute(1),
+  close_dispute: buy.closeDispute(1, 'won'),
   book_due: make.BOOK_DUE,
 }
 
@@ -50,10 +62,12 @@ function opening(kind: ContractKind): void {
       outcomes.map(() => 'account_not_found'),
     )
     assert.deepEqual([await store.state(ADA), await store.account(ADA), await store.record(ADA, 1)], [undefined, undefined, undefined])
-    assert.deepEqual([await store.grant(ADA, 1), await store.hold(ADA, 1), await store.key(ADA, 1)], [undefined, undefined, undefined])
+    const things = await Promise.all([store.grant(ADA, 1), store.hold(ADA, 1), store.key(ADA, 1), store.purchase(ADA, 1)])
+    assert.deepEqual(things, [undefined, undefined, undefined, undefined])
     assert.deepEqual(await store.records(ADA, { limit: 10 }), { records: [], next: null })
     const lists = [store.grants(ADA, { limit: 10 }), store.holds(ADA, { limit: 10 }), store.keys(ADA, { limit: 10 })]
-    assert.deepEqual(await Promise.all([...lists, store.usage(ADA, { fromMs: 0, toMs: 9e15 })]), [[], [], [], []])
+    const others = [store.purchases(ADA, { limit: 10 }), store.usage(ADA, { fromMs: 0, toMs: 9e15 })]
+    assert.deepEqual(await Promise.all([...lists, ...others]), [[], [], [], [], []])
     assert.deepEqual([await store.refunds(ADA, [1]), await store.feed(0, 10)], [new Map(), []])
     assert.equal(await store.accountByExternalId('x'), undefined)
   })

@@ -7,6 +7,7 @@ import type { PriceRow } from '../../src/core/price-parsing.ts'
 import { isRefusal, refuse } from '../../src/core/refusals.ts'
 import { fingerprintOf, keyHash } from '../../src/stores/chain.ts'
 import type { Applied, Store, Transaction } from '../../src/stores/store.ts'
+import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { applied, codeOf, openAccount, outcomeOf, send, sendTogether, seqOf, transaction } from '../running/store-commands.ts'
@@ -37,6 +38,40 @@ const COMMANDS: Readonly<Record<Command['kind'], ((store: Store) => Promise<Comm
   release: async (store) => make.release(await seqOf(store, ADA, make.hold(10))),
   extend: async (store) => make.extend(await seqOf(store, ADA, make.hold(10)), 30 * make.MINUTE_MS),
   increase: async (store) => make.increase(await seqOf(store, ADA, make.hold(10)), 5),
+  open_checkout: async () => buy.openCheckout(),
+  link_checkout: async (store) => buy.linkCheckout(await opened(store)),
+  pend_checkout: async (store) => buy.pendCheckout(await opened(store)),
+  close_checkout: async (store) => buy.closeCheckout(await opened(store)),
+  fulfil: async (store) => buy.fulfil(await opened(store)),
+  request_topup_refund: async (store) => buy.requestRefund(await bought(store), 100),
+  refuse_topup_refund: async (store) => {
+    const purchase = await bought(store)
+    return buy.refuseRefund(purchase, await seqOf(store, ADA, buy.requestRefund(purchase)))
+  },
+  refund_topup: async (store) => buy.refundTopup(await bought(store), 'refund', 300),
+  reverse_topup_refund: async (store) => {
+    const purchase = await bought(store)
+    const taken = await seqOf(store, ADA, buy.refundTopup(purchase, 'refund', 300))
+    return buy.reverseRefund(purchase, 'refund', { amountMinor: 300, taken })
+  },
+  open_dispute: async (store) => buy.openDispute(await bought(store)),
+  close_dispute: async (store) => {
+    const purchase = await bought(store)
+    await make.make(store, ADA, buy.openDispute(purchase))
+    return buy.closeDispute(purchase, 'lost')
+  },
+}
+
+/** An open checkout, of credits with a bonus. */
+function opened(store: Store): Promise<number> {
+  return seqOf(store, ADA, buy.openCheckout({ bonus: 10 }))
+}
+
+/** A checkout that was paid. */
+async function bought(store: Store): Promise<number> {
+  const purchase = await opened(store)
+  await make.make(store, ADA, buy.fulfil(purchase))
+  return purchase
 }
 
 export function idempotencyContract(kind: ContractKind): void {

@@ -5,8 +5,10 @@ import { type AccountState, emptyAccount } from '../../src/core/account.ts'
 import { encodeState } from '../../src/core/account-codec.ts'
 import { FOREVER_MS } from '../../src/core/calendar.ts'
 import { evolve } from '../../src/core/evolve.ts'
+import type { PurchaseFacts } from '../../src/core/purchase.ts'
 import { isCharge, type JournalRecord } from '../../src/core/record.ts'
 import type { RecordQuery, SeqPage, Store } from '../../src/stores/store.ts'
+import { purchaseIn } from '../running/purchases.ts'
 
 type Paging = Pick<SeqPage, 'before' | 'after' | 'limit'>
 
@@ -71,9 +73,25 @@ export async function everythingOf(store: Store, account: number): Promise<Reado
     records,
     grants: await walk((page) => store.grants(account, page), 100),
     holds: await walk((page) => store.holds(account, page), 100),
+    purchases: await purchasesOf(store, account),
     refunds: [...(await store.refunds(account, charges))],
     usage: await store.usage(account, { fromMs: 0, toMs: FOREVER_MS }),
   }
+}
+
+/** All of an account's purchases, which must be what its records say of them, one by one and in every list. */
+export async function purchasesOf(store: Store, account: number): Promise<readonly PurchaseFacts[]> {
+  const records = await recordsOf(store, account)
+  const expected = records.flatMap(({ kind, seq }) => (kind === 'checkout_opened' ? (purchaseIn(records, seq) ?? []) : []))
+  for (const facts of expected) assert.deepEqual(await store.purchase(account, facts.purchase.seq), facts)
+  const read = async (page: Paging): Promise<readonly (PurchaseFacts & { readonly seq: number })[]> =>
+    (await store.purchases(account, page)).map((facts) => ({ seq: facts.purchase.seq, ...facts }))
+  for (const direction of ['older', 'newer'] as const)
+    assert.deepEqual(
+      (await walk(read, 2, direction)).map(({ seq: _, ...facts }) => facts),
+      expected,
+    )
+  return expected
 }
 
 /** Whether a promise comes true before long: for what a store does by itself. */

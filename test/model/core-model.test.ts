@@ -16,10 +16,11 @@ import type { Offer } from '../../src/core/decisions/charge.ts'
 import { DEFAULT_PRIORITIES } from '../../src/core/decisions/grant.ts'
 import { viewAt } from '../../src/core/due.ts'
 import { evolve } from '../../src/core/evolve.ts'
-import type { JournalRecord } from '../../src/core/record.ts'
+import { grantMadeBy, type JournalRecord, purchaseOf } from '../../src/core/record.ts'
 import { isRefusal, type Refusal, refuse } from '../../src/core/refusals.ts'
 import * as memory from '../running/memory-account.ts'
 import { type BudgetSpec, type ChargeSpec, type Command, type GrantSpec, Oracle, type Outcome, type Price } from './oracle.ts'
+import { commandOf, figuresOf, isPaymentCommand, type Names, paymentCommand } from './purchase-commands.ts'
 
 const { MINUTE_MS, HOUR_MS, DAY_MS } = memory
 const CREDIT_TYPES = ['credits', 'image_credits', 'video_credits'] as const
@@ -102,6 +103,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   on(2, fc.tuple(pick, budget), ([at, terms], trial) => ({ do: 'update_key', key: trial.one('key', at), budget: terms })),
   on(1, pick, (at, trial) => ({ do: 'rotate_key', key: trial.one('key', at) })),
   on(1, pick, (at, trial) => ({ do: 'revoke_key', key: trial.one('key', at) })),
+  on(26, paymentCommand, (make, trial) => make(trial.names)),
   on(6, pick, (at, trial) => trial.again(at)),
 )
 
@@ -120,13 +122,13 @@ const refusals = new Set<string>()
 const kinds = new Set<string>()
 const times = { refused: 0, succeeded: 0 }
 
-type Named = 'grant' | 'hold' | 'charge' | 'key'
+type Named = 'grant' | 'hold' | 'charge' | 'key' | 'purchase' | 'request'
 
 /** One account, in the core and in the model, and the names of what was made. */
 class Trial {
   readonly account = new memory.MemoryAccount()
   readonly #oracle = new Oracle()
-  readonly #names: Readonly<Record<Named, string[]>> = { grant: [], hold: [], charge: [], key: [] }
+  readonly #names: Readonly<Record<Named, string[]>> = { grant: [], hold: [], charge: [], key: [], purchase: [], request: [] }
   readonly #seqs = new Map<string, number>()
   readonly #past: Command[] = []
   readonly story: string[] = []
@@ -140,7 +142,23 @@ class Trial {
     this.take({ ...always, as: 'pack', creditType: 'credits', credits: whole(100), source: 'topup', paid: true })
     this.take({ ...always, as: 'plan', creditType: 'credits', credits: whole(60), source: 'plan', expiresAtMs })
     this.take({ ...always, as: 'images', creditType: 'image_credits', credits: whole(40), source: 'promo' })
+    this.take({ do: 'open_checkout', as: 'bought', ...WISH, credits: whole(50), bonus: whole(5) })
+    this.take({ do: 'pay', as: 'first', purchase: 'bought', payment: 'x', amountMinor: 1_000 })
     this.take({ do: 'create_key', as: 'key', budget: { limit: whole(300), period: 'day', timeZone: 'Europe/Berlin', maxPerCharge: null } })
+  }
+
+  readonly names: Names = {
+    newName: () => this.newName(),
+    purchase: (at) => this.one('purchase', at),
+    request: (at) => this.one('request', at),
+    purchaseOf: (request) => this.#purchaseOf(this.#seq(request)),
+    priceOf: (name) => this.account.facts.purchase(this.#seq(name))?.purchase.terms.amountMinor ?? 0,
+  }
+
+  #purchaseOf(request: number): string {
+    const record = this.account.record(request)
+    const purchase = record && purchaseOf(record)
+    return this.#names.purchase.find((name) => this.#seq(name) === purchase) ?? 'nobody'
   }
 
   newName(): string {
@@ -218,10 +236,12 @@ class Trial {
   #outcome(command: Command): Outcome {
     const answer = this.#perform(command)
     if (isRefusal(answer)) return { refused: answer.refused, index: typeof answer.facts.index === 'number' ? answer.facts.index : null }
-    const made = answer.records.filter(({ actor }) => actor !== 'time')
+    // A bonus is no command's own record.
+    const made = answer.records.filter(({ actor, ...record }) => actor !== 'time' && !(record.kind === 'grant' && record.grant.purchase))
     const names = command.do === 'charge_group' ? command.charges.map(({ as }) => as) : 'as' in command ? [command.as] : []
-    for (const [index, name] of names.entries()) this.#name(name, made[index])
-    const moved = made.map((record): bigint => ('credits' in record ? record.credits : record.kind === 'grant' ? record.grant.amount : 0n))
+    // What is told again makes nothing.
+    if (made.length > 0 || !isPaymentCommand(command)) for (const [index, name] of names.entries()) this.#name(name, made[index])
+    const moved = made.map(creditsOf)
     const record = made.at(-1)
     const seen =
       record && 'balance' in record ? { creditType: record.creditType, balance: record.balance } : { creditType: null, balance: null }
@@ -231,7 +251,10 @@ class Trial {
   #name(name: string, record: JournalRecord | undefined): void {
     if (!record) throw new Error(`nothing was made for ${name}`)
     this.#seqs.set(name, record.seq)
-    if (record.kind === 'grant' || (record.kind === 'refund' && record.grant)) this.#names.grant.push(name)
+    if (grantMadeBy(record)) this.#names.grant.push(name)
+    if (record.kind === 'topup') this.#seqs.set(`${name}'s bonus`, record.seq + 1)
+    if (record.kind === 'checkout_opened') this.#names.purchase.push(name)
+    if (record.kind === 'topup_refund_requested') this.#names.request.push(name)
     if (record.kind === 'hold') this.#names.hold.push(name)
     if (record.kind === 'charge' || record.kind === 'capture' || record.kind === 'late_capture') this.#names.charge.push(name)
     if (record.kind === 'key_created') this.#names.key.push(name)
@@ -243,6 +266,8 @@ class Trial {
 
   #perform(command: Command): memory.Answer {
     const { account } = this
+    if (isPaymentCommand(command))
+      return account.send(commandOf(command, { seq: (name) => this.#seq(name), facts: account.facts.purchase }))
     switch (command.do) {
       case 'create_account':
         throw new Error('there is one account')
@@ -314,6 +339,14 @@ class Trial {
       seen[name] = stored ? { spent: currentBudget(stored, nowMs).spent, held: heldByKey(view, stored.key) } : null
       expected[name] = model.budgetUse(name)
     }
+    for (const name of this.#names.purchase) {
+      const facts = this.account.facts.purchase(this.#seq(name))
+      if (!facts) throw new Error(`${name} is gone`)
+      // What is lost by time is kept of the purchase once it is booked.
+      const isBooked = view === this.account.state
+      seen[name] = { ...figuresOf(facts, view), ...(isBooked ? {} : { lost: 0n }) }
+      expected[name] = { ...model.purchase(name), ...(isBooked ? {} : { lost: 0n }) }
+    }
     assert.deepEqual(seen, expected, `what is seen at ${new Date(atMs).toISOString()}`)
   }
 
@@ -323,6 +356,11 @@ class Trial {
     const { atMs: __, ...twice } = viewAt(viewAt(this.account.state, firstMs), thenMs)
     assert.deepEqual(twice, once, 'time booked in two steps')
   }
+}
+
+function creditsOf(record: JournalRecord): bigint {
+  if ('credits' in record) return record.credits
+  return record.kind === 'grant' || record.kind === 'topup' ? record.grant.amount : 0n
 }
 
 const offerOf = ({ creditType: type, credits: amount }: Price): Offer => ({ creditType: type, credits: micro(amount) })
@@ -361,7 +399,25 @@ const CROWDS: Readonly<Record<string, Step>> = {
   grants: (trial) => ({ do: 'adjust', as: trial.newName(), creditType: 'credits', credits: MICRO }),
   holds: (trial) => ({ do: 'hold', ...trial.charge({ ...FREE, credits: 1n }), ttlMs: DAY_MS, policy: null }),
   keys: (trial) => ({ do: 'create_key', as: trial.newName(), budget: null }),
+  checkouts: (trial) => ({ do: 'open_checkout', as: trial.newName(), ...WISH }),
+  refunds: (trial) => ({
+    do: 'fail_refund',
+    as: trial.newName(),
+    purchase: 'bought',
+    refund: trial.newName(),
+    amountMinor: 1,
+    grantDays: 1,
+  }),
 }
+const WISH = {
+  creditType: 'credits',
+  credits: MICRO,
+  bonus: null,
+  lastsMs: null,
+  bonusLastsMs: null,
+  amountMinor: 1_000,
+  ttlMs: DAY_MS,
+} as const
 const FREE = { key: null, creditType: 'credits', fallback: null }
 
 /** Spends most of two grants, leaves a hold on one of them, and owes 40. */

@@ -7,9 +7,10 @@
  */
 
 import type { AccountStatus, CapturePolicy, GrantSource } from '../../src/core/account.ts'
-import { MAX_KEYS, MAX_OPEN_GRANTS, MAX_OPEN_HOLDS } from '../../src/core/account.ts'
+import { MAX_KEYS, MAX_OPEN_CHECKOUTS, MAX_OPEN_GRANTS, MAX_OPEN_HOLDS } from '../../src/core/account.ts'
 import type { Period } from '../../src/core/calendar.ts'
 import { formatCredits, MAX_MICROCREDITS } from '../../src/core/credits.ts'
+import { MAX_PURCHASE_EVENTS } from '../../src/core/purchase.ts'
 import type { RefusalCode } from '../../src/core/refusals.ts'
 
 const DAY_MS = 86_400_000
@@ -44,9 +45,29 @@ type Management =
   | Readonly<{ do: 'rotate_key'; key: string }>
   | Readonly<{ do: 'revoke_key'; key: string }>
 
+/** Credits of a type for money; life null: for ever. */
+export type PurchaseSpec = Readonly<{ as: string; creditType: string; credits: bigint; lastsMs: number | null; amountMinor: number }> &
+  Readonly<{ bonus: bigint | null; bonusLastsMs: number | null; ttlMs: number }>
+
+type DisputeSpec = Readonly<{ purchase: string; dispute: string; amountMinor: number }>
+
+type Payments =
+  | (Readonly<{ do: 'open_checkout' }> & PurchaseSpec)
+  | Readonly<{ do: 'link_checkout'; purchase: string }>
+  | Readonly<{ do: 'close_checkout'; purchase: string }>
+  | Readonly<{ do: 'pend_checkout'; purchase: string; ttlMs: number }>
+  | Readonly<{ do: 'ask_refund'; as: string; purchase: string; amountMinor: number | null }>
+  | Readonly<{ do: 'deny_refund'; purchase: string; request: string }>
+  | Readonly<{ do: 'pay'; as: string; purchase: string; payment: string; amountMinor: number }>
+  | Readonly<{ do: 'refund_payment'; as: string; purchase: string; refund: string; amountMinor: number; request: string | null }>
+  | Readonly<{ do: 'fail_refund'; as: string; purchase: string; refund: string; amountMinor: number; grantDays: number }>
+  | (Readonly<{ do: 'open_dispute'; as: string }> & DisputeSpec)
+  | (Readonly<{ do: 'close_dispute'; as: string; outcome: 'won' | 'lost'; grantDays: number }> & DisputeSpec)
+
 /** What may be asked of one account. */
 export type Command =
   | Management
+  | Payments
   | (Readonly<{ do: 'grant' }> & GrantSpec)
   | Readonly<{ do: 'void'; grant: string }>
   | Readonly<{ do: 'adjust'; as: string; creditType: string; credits: bigint }>
@@ -68,8 +89,10 @@ type Done = Readonly<{ ok: true; credits: bigint; creditType: string | null; bal
 export type Outcome = Done | Readonly<{ refused: RefusalCode; index: number | null }>
 
 type Named = Readonly<{ name: string; creditType: string }>
-type GrantTerms = Named & Readonly<{ priority: number; effectiveAtMs: number; expiresAtMs: number; paid: boolean }>
+type GrantTerms = Named & Readonly<{ priority: number; effectiveAtMs: number; expiresAtMs: number; paid: boolean; purchase?: string }>
 type Grant = GrantTerms & {
+  /** What of it expired or was voided. */
+  lost?: bigint
   /** Not held; what is held of it is in the parts of live holds. */
   free: bigint
   ended: 'expired' | 'voided' | null
@@ -88,6 +111,21 @@ type Hold = HoldTerms & {
   credits: bigint
   isLateCaptured: boolean
 }
+
+type PaymentRefund = Readonly<{ name: string; amountMinor: number; draws: readonly Part[] }> & { hasFailed: boolean }
+type Dispute = Readonly<{ name: string; amountMinor: number }> & { frozen: readonly Part[]; taken: bigint; status: 'open' | 'won' | 'lost' }
+type Purchase = Named &
+  Readonly<{ spec: PurchaseSpec }> & {
+    expiresAtMs: number
+    isLinked: boolean
+    isPending: boolean
+    isClosed: boolean
+    /** Refunds that were asked for; those that wait have no answer. */
+    requests: readonly Readonly<{ name: string; amountMinor: number; isAnswered: boolean }>[]
+    payment: string | null
+    refunds: readonly PaymentRefund[]
+    disputes: readonly Dispute[]
+  }
 
 type Charge = Owned & Readonly<{ atMs: number; order: number; draws: readonly Part[] }> & { refunded: bigint }
 type Key = Readonly<{ name: string }> & { isRevoked: boolean; budget: (BudgetSpec & { readonly since: number }) | null }
@@ -112,7 +150,8 @@ export class Oracle {
     const account = known ? known.copy() : new Account()
     try {
       const outcome = account.perform(atMs, command)
-      this.#accounts.set(name, account.checked())
+      // What is told again changes nothing, not even the account's time.
+      if (outcome !== NO_NEWS) this.#accounts.set(name, account.checked())
       return outcome
     } catch (thrown) {
       if (thrown instanceof No) return { refused: thrown.refused, index: command.do === 'charge_group' ? account.groupIndex : null }
@@ -137,20 +176,22 @@ class Account {
   grants: Grant[] = []
   holds: Hold[] = []
   charges: Charge[] = []
+  purchases: Purchase[] = []
   keys: Key[] = []
   sums: Record<string, Totals> = {}
   /** Which charge of a group is being decided. */
   groupIndex = 0
 
   copy(): Account {
-    const lists = { grants: clones(this.grants), holds: clones(this.holds), charges: clones(this.charges), keys: clones(this.keys) }
-    return Object.assign(new Account(), this, lists, { sums: { ...this.sums } })
+    const { grants, holds, charges, keys, purchases } = this
+    const lists = { grants: clones(grants), holds: clones(holds), charges: clones(charges), keys: clones(keys) }
+    return Object.assign(new Account(), this, lists, { purchases: clones(purchases), sums: { ...this.sums } })
   }
 
   /** What the account has and what of that is held. Grants count from when they are effective. */
   balance(creditType: string): ModelBalance {
     const begun = this.grants.filter((grant) => grant.creditType === creditType && grant.effectiveAtMs <= this.nowMs)
-    const held = sum(this.#live(creditType).flatMap((hold) => hold.parts))
+    const held = sum([...this.#live(creditType).flatMap((hold) => hold.parts), ...this.#frozen(creditType)])
     return { settled: begun.reduce((total, grant) => total + grant.free, held) - this.totals(creditType).debt, held }
   }
 
@@ -212,8 +253,32 @@ class Account {
     if (command.do === 'release') return this.#endHold(this.#liveHold(command.hold), 'released')
     if (command.do === 'capture') return this.#capture(command)
     if (command.do === 'refund') return this.#refund(command)
+    if (isPayment(command)) return this.#performPayment(command)
     this.#manage(command)
     return NOTHING
+  }
+
+  #performPayment(command: Payments): Done {
+    switch (command.do) {
+      case 'open_checkout':
+        return this.#openCheckout(command)
+      case 'pay':
+        return this.#pay(command)
+      case 'ask_refund':
+        return this.#askRefund(command)
+      case 'deny_refund':
+        return this.#denyRefund(this.#paid(command.purchase), command.request)
+      case 'refund_payment':
+        return this.#refundPayment(command)
+      case 'fail_refund':
+        return this.#failRefund(command)
+      case 'open_dispute':
+        return this.#openDispute(command)
+      case 'close_dispute':
+        return this.#closeDispute(command)
+      default:
+        return this.#noteCheckout(this.#purchase(command.purchase), command)
+    }
   }
 
   /** Commands that move no credits. */
@@ -335,22 +400,235 @@ class Account {
     const refundable = sum(charge.draws) - charge.refunded
     const credits = stated ?? refundable
     if (credits > refundable || refundable === 0n) throw new No('refund_exceeds_charge')
+    const homeless = this.#giveBack(creditType, split(split([...charge.draws].reverse(), charge.refunded).rest, credits).taken)
+    charge.refunded += credits
+    this.#add(creditType, 'refunded', credits)
+    this.#giveAnew({ name, creditType }, homeless, grantDays)
+    if (this.grants.filter((grant) => this.#left(grant) > 0n).length > MAX_OPEN_GRANTS) throw new No('too_many_open_grants')
+    this.#repay(creditType)
+    return this.#did(creditType, credits)
+  }
+
+  /** Gives parts back to where they are from; what has nowhere to go is left over. */
+  #giveBack(creditType: string, parts: readonly Part[]): bigint {
     let homeless = 0n
-    for (const part of split(split([...charge.draws].reverse(), charge.refunded).rest, credits).taken) {
+    for (const part of parts) {
       const home = this.grants.find((grant) => grant.name === part.grant && grant.ended === null)
       const forgiven = part.grant === null ? smaller(part.credits, this.totals(creditType).debt) : 0n
       this.#add(creditType, 'debt', -forgiven)
       if (home) home.free += part.credits
       else homeless += part.credits - forgiven
     }
-    charge.refunded += credits
-    this.#add(creditType, 'refunded', credits)
-    const times = { effectiveAtMs: this.nowMs, expiresAtMs: this.nowMs + grantDays * DAY_MS }
-    if (homeless > 0n)
-      this.grants.push({ name, creditType, priority: PRIORITIES.refund, ...times, paid: false, free: homeless, ended: null })
-    if (this.grants.filter((grant) => this.#left(grant) > 0n).length > MAX_OPEN_GRANTS) throw new No('too_many_open_grants')
+    return homeless
+  }
+
+  /** Credits whose grants have ended are given as a new one. */
+  #giveAnew(named: Named & { readonly purchase?: string }, credits: bigint, days: number): void {
+    const times = { effectiveAtMs: this.nowMs, expiresAtMs: this.nowMs + days * DAY_MS }
+    if (credits > 0n) this.grants.push({ ...named, priority: PRIORITIES.refund, ...times, paid: false, free: credits, ended: null })
+  }
+
+  #openCheckout(spec: PurchaseSpec): Done {
+    const { as: name, creditType, credits, bonus } = spec
+    const open = this.purchases.filter((one) => this.#isOpen(one))
+    if (open.length >= MAX_OPEN_CHECKOUTS) throw new No('too_many_open_checkouts')
+    if (this.grants.filter((grant) => this.#left(grant) > 0n).length + 2 * open.length + 2 > MAX_OPEN_GRANTS)
+      throw new No('too_many_open_grants')
+    this.#requireRoom(creditType, credits + (bonus ?? 0n))
+    const nothing = { isLinked: false, isPending: false, isClosed: false, payment: null, requests: [], refunds: [], disputes: [] }
+    this.purchases.push({ name, creditType, spec, expiresAtMs: this.nowMs + spec.ttlMs, ...nothing })
+    return NOTHING
+  }
+
+  #requireRoom(creditType: string, credits: bigint): void {
+    const left = this.grants.reduce((total, grant) => (grant.creditType === creditType ? total + this.#left(grant) : total), credits)
+    if (left > MAX_MICROCREDITS) throw new No('amount_out_of_range')
+  }
+
+  #isOpen({ payment, isClosed, expiresAtMs }: Purchase): boolean {
+    return payment === null && !isClosed && this.nowMs < expiresAtMs
+  }
+
+  #purchase(name: string): Purchase {
+    const purchase = this.purchases.find((one) => one.name === name)
+    if (!purchase) throw new No('checkout_not_found')
+    return purchase
+  }
+
+  #noteCheckout(purchase: Purchase, command: Extract<Payments, { do: 'link_checkout' | 'close_checkout' | 'pend_checkout' }>): Done {
+    const isKnown =
+      command.do === 'link_checkout' ? purchase.isLinked : command.do === 'pend_checkout' && purchase.isPending && this.#isOpen(purchase)
+    if (purchase.payment !== null || purchase.isClosed || isKnown) return NO_NEWS
+    if (command.do === 'link_checkout') purchase.isLinked = true
+    if (command.do === 'close_checkout') purchase.isClosed = true
+    if (command.do === 'pend_checkout') Object.assign(purchase, { isPending: true, expiresAtMs: this.nowMs + command.ttlMs })
+    return NOTHING
+  }
+
+  /** Refunds may be asked for up to what was paid; what waits and what has gone back counts. */
+  #askRefund({ as: name, purchase: of, amountMinor: asked }: Extract<Payments, { do: 'ask_refund' }>): Done {
+    const purchase = this.#paid(of)
+    const waits = purchase.requests.reduce((total, { amountMinor, isAnswered }) => (isAnswered ? total : total + amountMinor), 0)
+    const left = purchase.spec.amountMinor - this.#gone(purchase).minor - waits
+    if ((asked ?? left) > left || left <= 0) throw new No('topup_refund_exceeds_payment')
+    this.#requireFew(purchase)
+    purchase.requests = [...purchase.requests, { name, amountMinor: asked ?? left, isAnswered: false }]
+    return NOTHING
+  }
+
+  #denyRefund(purchase: Purchase, name: string): Done {
+    if (!purchase.requests.some((request) => request.name === name && !request.isAnswered)) return NO_NEWS
+    this.#answer(purchase, name)
+    return NOTHING
+  }
+
+  #answer(purchase: Purchase, name: string | null): void {
+    purchase.requests = purchase.requests.map((request) => (request.name === name ? { ...request, isAnswered: true } : request))
+  }
+
+  #requireFew({ requests, refunds, disputes }: Purchase): void {
+    if (requests.length + refunds.length + disputes.length >= MAX_PURCHASE_EVENTS) throw new No('too_many_refunds')
+  }
+
+  /** Only the first payment of the right amount counts, whenever it comes. */
+  #pay({ as, purchase: name, payment, amountMinor }: Extract<Payments, { do: 'pay' }>): Done {
+    const purchase = this.#purchase(name)
+    const { creditType, spec } = purchase
+    if (purchase.payment === payment) return NO_NEWS
+    if (purchase.payment !== null || amountMinor !== spec.amountMinor) return NOTHING
+    this.#requireRoom(creditType, spec.credits + (spec.bonus ?? 0n))
+    purchase.payment = payment
+    const give = (grant: string, credits: bigint, lastsMs: number | null, isPaid: boolean): void => {
+      const times = { effectiveAtMs: this.nowMs, expiresAtMs: lastsMs === null ? NEVER : this.nowMs + lastsMs }
+      const terms = { name: grant, creditType, priority: isPaid ? PRIORITIES.topup : PRIORITIES.promo, paid: isPaid, purchase: name }
+      this.#add(creditType, 'granted', credits)
+      this.grants.push({ ...terms, ...times, free: credits, ended: null })
+      this.#repay(creditType)
+    }
+    give(as, spec.credits, spec.lastsMs, true)
+    const first = this.#did(creditType, spec.credits)
+    if (spec.bonus !== null) give(`${as}'s bonus`, spec.bonus, spec.bonusLastsMs, false)
+    return first
+  }
+
+  #paid(name: string): Purchase {
+    const purchase = this.purchases.find((one) => one.name === name && one.payment !== null)
+    if (!purchase) throw new No('topup_not_found')
+    return purchase
+  }
+
+  /** Money that has gone back, and credits that were taken for it and have not come back. */
+  #gone({ spec, refunds, disputes }: Purchase): Readonly<{ minor: number; taken: bigint }> {
+    const standing = refunds.filter(({ hasFailed }) => !hasFailed)
+    const lost = disputes.filter(({ status }) => status === 'lost')
+    const minor = [...standing, ...lost].reduce((total, { amountMinor }) => total + amountMinor, 0)
+    const taken = lost.reduce((total, dispute) => total + dispute.taken, sum(standing.flatMap(({ draws }) => draws)))
+    return { minor: Math.min(minor, spec.amountMinor), taken }
+  }
+
+  /** What another such amount takes: the whole's proportion rounded down, and never what expired or was voided, nor anything twice. */
+  #claim(purchase: Purchase, amountMinor: number): bigint {
+    const { spec, name } = purchase
+    const bought = spec.credits + (spec.bonus ?? 0n)
+    const { minor, taken } = this.#gone(purchase)
+    const lost = this.grants.reduce((total, grant) => (grant.purchase === name ? total + (grant.lost ?? 0n) : total), 0n)
+    const due = (bought * BigInt(Math.min(minor + amountMinor, spec.amountMinor))) / BigInt(spec.amountMinor) - taken
+    return [due, bought - taken - lost].reduce(smaller) > 0n ? [due, bought - taken - lost].reduce(smaller) : 0n
+  }
+
+  /** Takes from the purchase's own grants, then wherever there is anything, then on credit. */
+  #takeBack({ name, creditType }: Purchase, credits: bigint): readonly Part[] {
+    const own = this.grants.filter((grant) => grant.purchase === name && grant.ended === null)
+    const { taken } = split(
+      own.map((grant) => ({ grant: grant.name, credits: grant.free })),
+      credits,
+    )
+    for (const part of taken) for (const grant of own) if (grant.name === part.grant) grant.free -= part.credits
+    this.#add(creditType, 'voided', credits)
+    return [...taken, ...this.#drawOrOwe(creditType, credits - sum(taken))]
+  }
+
+  #refundPayment({ purchase: of, refund: name, amountMinor, request }: Extract<Payments, { do: 'refund_payment' }>): Done {
+    const purchase = this.#paid(of)
+    if (purchase.refunds.some((known) => known.name === name)) return NO_NEWS
+    this.#requireFew(purchase)
+    this.#answer(purchase, request)
+    const credits = this.#claim(purchase, amountMinor)
+    purchase.refunds = [...purchase.refunds, { name, amountMinor, draws: this.#takeBack(purchase, credits), hasFailed: false }]
+    return this.#did(purchase.creditType, credits)
+  }
+
+  #failRefund({ as, purchase: of, refund: name, amountMinor, grantDays }: Extract<Payments, { do: 'fail_refund' }>): Done {
+    const purchase = this.#paid(of)
+    const { creditType, refunds } = purchase
+    const known = refunds.find((refund) => refund.name === name)
+    if (known?.hasFailed) return NO_NEWS
+    if (!known) this.#requireFew(purchase)
+    const draws = known?.draws ?? []
+    this.#requireRoom(creditType, sum(draws))
+    purchase.refunds = [...refunds.filter((refund) => refund !== known), { name, amountMinor, draws, hasFailed: true }]
+    this.#add(creditType, 'voided', -sum(draws))
+    this.#giveAnew({ name: as, creditType, purchase: of }, this.#giveBack(creditType, [...draws].reverse()), grantDays)
     this.#repay(creditType)
-    return this.#did(creditType, credits)
+    return this.#did(creditType, sum(draws))
+  }
+
+  #openDispute({ purchase: of, dispute: name, amountMinor }: Extract<Payments, { do: 'open_dispute' }>): Done {
+    const purchase = this.#paid(of)
+    if (purchase.disputes.some((known) => known.name === name)) return NO_NEWS
+    if (this.#gone(purchase).minor >= purchase.spec.amountMinor) throw new No('nothing_to_dispute')
+    this.#requireFew(purchase)
+    const own = this.grants.filter((grant) => grant.purchase === of && grant.ended === null)
+    const free = own.map((grant) => ({ grant: grant.name, credits: grant.free }))
+    const { taken: frozen } = split(free, this.#claim(purchase, amountMinor))
+    for (const part of frozen) for (const grant of own) if (grant.name === part.grant) grant.free -= part.credits
+    purchase.disputes = [...purchase.disputes, { name, amountMinor, frozen, taken: 0n, status: 'open' }]
+    return this.#did(purchase.creditType, 0n)
+  }
+
+  #closeDispute({ as, purchase: of, dispute: name, amountMinor, outcome, grantDays }: Extract<Payments, { do: 'close_dispute' }>): Done {
+    const purchase = this.#paid(of)
+    const { creditType, disputes } = purchase
+    const known = disputes.find((dispute) => dispute.name === name)
+    if (known && known.status !== 'open') return NO_NEWS
+    if (!known && this.#gone(purchase).minor >= purchase.spec.amountMinor) throw new No('nothing_to_dispute')
+    if (!known) this.#requireFew(purchase)
+    const claim = outcome === 'won' ? 0n : this.#claim(purchase, amountMinor)
+    const { taken, rest } = split(known?.frozen ?? [], claim)
+    purchase.disputes = [
+      ...disputes.filter((dispute) => dispute !== known),
+      { name, amountMinor, frozen: [], taken: claim, status: outcome },
+    ]
+    this.#add(creditType, 'voided', sum(taken))
+    let homeless = 0n
+    for (const part of rest) {
+      const grant = this.grants.find((candidate) => candidate.name === part.grant)
+      if (grant?.ended === 'expired') homeless += part.credits
+      else if (grant?.ended === 'voided') this.#lose(grant, 'voided', part.credits)
+      else if (grant) grant.free += part.credits
+    }
+    this.#takeBack(purchase, claim - sum(taken))
+    this.#giveAnew({ name: as, creditType, purchase: of }, homeless, grantDays)
+    this.#repay(creditType)
+    return this.#did(creditType, claim)
+  }
+
+  #lose(grant: Grant, how: 'expired' | 'voided', credits: bigint): void {
+    this.#add(grant.creditType, how, credits)
+    grant.lost = (grant.lost ?? 0n) + credits
+  }
+
+  /** What of a purchase is frozen, was taken, and was lost unspent. */
+  purchase(name: string): Readonly<{ frozen: bigint; taken: bigint; lost: bigint }> {
+    const purchase = this.purchases.find((one) => one.name === name)
+    if (!purchase) throw new Error(`there is no ${name}`)
+    const lost = this.grants.reduce((total, grant) => (grant.purchase === name ? total + (grant.lost ?? 0n) : total), 0n)
+    return { frozen: sum(purchase.disputes.flatMap(({ frozen }) => frozen)), taken: this.#gone(purchase).taken, lost }
+  }
+
+  #frozen(creditType: string): readonly Part[] {
+    const purchases = this.purchases.filter((purchase) => purchase.creditType === creditType)
+    return purchases.flatMap(({ disputes }) => disputes.flatMap(({ frozen }) => frozen))
   }
 
   /** The price that will be paid, or a refusal: suspended first, then the key's limits, then credits. */
@@ -411,7 +689,7 @@ class Account {
   #endHold(hold: Hold, status: Hold['status']): Done {
     for (const { grant: name, credits } of hold.parts) {
       const grant = this.grants.find((candidate) => candidate.name === name)
-      if (grant?.ended) this.#add(hold.creditType, grant.ended, credits)
+      if (grant?.ended) this.#lose(grant, grant.ended, credits)
       else if (grant) grant.free += credits
     }
     const credits = sum(hold.parts)
@@ -421,7 +699,7 @@ class Account {
   }
 
   #endGrant(grant: Grant, ended: 'expired' | 'voided'): void {
-    this.#add(grant.creditType, ended, grant.free)
+    this.#lose(grant, ended, grant.free)
     Object.assign(grant, { free: 0n, ended })
   }
 
@@ -471,7 +749,8 @@ class Account {
 
   /** What remains of a grant, held parts included. */
   #left(grant: Grant): bigint {
-    return grant.free + sum(this.#live(grant.creditType).flatMap((hold) => hold.parts.filter((part) => part.grant === grant.name)))
+    const parts = [...this.#live(grant.creditType).flatMap((hold) => hold.parts), ...this.#frozen(grant.creditType)]
+    return grant.free + sum(parts.filter((part) => part.grant === grant.name))
   }
 
   #add(creditType: string, total: keyof Totals, credits: bigint): void {
@@ -483,7 +762,12 @@ class Account {
   }
 }
 
+function isPayment(command: Command): command is Payments {
+  return command.do === 'open_checkout' || 'purchase' in command
+}
+
 const NOTHING: Done = { ok: true, credits: 0n, creditType: null, balance: null }
+const NO_NEWS: Done = { ...NOTHING }
 
 const clones = <Thing extends object>(things: readonly Thing[]): Thing[] => things.map((thing) => ({ ...thing }))
 const sum = (parts: readonly Part[]): bigint => parts.reduce((total, part) => total + part.credits, 0n)

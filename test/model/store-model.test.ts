@@ -17,7 +17,7 @@ import { formatCredits, MICRO, type Microcredits, micro } from '../../src/core/c
 import { decide } from '../../src/core/decide.ts'
 import type { ChargeCommand } from '../../src/core/decisions/charge.ts'
 import { viewAt } from '../../src/core/due.ts'
-import { isCharge, type JournalRecord } from '../../src/core/record.ts'
+import { grantMadeBy, isCharge, type JournalRecord, purchaseOf } from '../../src/core/record.ts'
 import { isRefusal, type Refusal } from '../../src/core/refusals.ts'
 import { fingerprintOf } from '../../src/stores/chain.ts'
 import type { Applied, Transaction } from '../../src/stores/store.ts'
@@ -27,6 +27,7 @@ import { STORE_KINDS, type StoreKind } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { type BudgetSpec, type ChargeSpec, type Command, Oracle, type Outcome } from './oracle.ts'
 import { PLACES, type Place } from './place.ts'
+import { commandOf, figuresOf, isPaymentCommand, type Names, paymentCommand } from './purchase-commands.ts'
 
 const { MINUTE_MS, HOUR_MS, DAY_MS } = memory
 const CREDIT_TYPES = ['credits', 'image_credits'] as const
@@ -60,7 +61,7 @@ const budget: fc.Arbitrary<BudgetSpec | null> = nullOr(
 )
 const grant = fc.record({
   creditType,
-  credits: fc.oneof({ weight: 15, arbitrary: some }, { weight: 1, arbitrary: fc.constant(whole(5_000_000_000_000)) }),
+  credits: fc.oneof({ weight: 10, arbitrary: some }, { weight: 1, arbitrary: fc.constant(whole(5_000_000_000_000)) }),
   source: fc.constantFrom('plan', 'topup', 'promo', 'rollover', 'adjustment'),
   startsIn: nullOr(fc.constantFrom(-HOUR_MS, MINUTE_MS, HOUR_MS)),
   lasts: nullOr(fc.constantFrom(0, MINUTE_MS, 15 * MINUTE_MS, 5 * HOUR_MS, 9 * DAY_MS)),
@@ -115,6 +116,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     credits: amount * sign,
   })),
   on(1, fc.record({ status: fc.constantFrom('active', 'active', 'suspended'), policy }), (drawn) => ({ do: 'update_account', ...drawn })),
+  on(24, paymentCommand, (drawn, party) => drawn(party.names)),
   on(3, budget, (terms, party) => ({ do: 'create_key', as: party.newName(), budget: terms })),
   on(2, fc.tuple(pick, budget), ([at, terms], party) => ({ do: 'update_key', key: party.one('key', at), budget: terms })),
   on(2, pick, (at, party) => ({ do: 'rotate_key', key: party.one('key', at) })),
@@ -171,7 +173,7 @@ class Seen {
   crashes = 0
 }
 
-type Named = 'grant' | 'hold' | 'charge' | 'key'
+type Named = 'grant' | 'hold' | 'charge' | 'key' | 'purchase' | 'request'
 
 /** A command as the model, the core and the store each take it. */
 interface Request {
@@ -186,7 +188,7 @@ class Party {
   readonly number: number
   readonly name: string
   readonly core = new memory.MemoryAccount()
-  readonly #names: Readonly<Record<Named, string[]>> = { grant: [], hold: [], charge: [], key: [] }
+  readonly #names: Readonly<Record<Named, string[]>> = { grant: [], hold: [], charge: [], key: [], purchase: [], request: [] }
   readonly #seqs = new Map<string, number>()
   #made = 0
 
@@ -194,6 +196,20 @@ class Party {
     this.number = number
     this.name = `account ${number}`
     this.core.state = { ...this.core.state, number }
+  }
+
+  readonly names: Names = {
+    newName: () => this.newName(),
+    purchase: (at) => this.one('purchase', at),
+    request: (at) => this.one('request', at),
+    purchaseOf: (request) => this.#purchaseOf(this.seq(request)),
+    priceOf: (name) => this.core.facts.purchase(this.seq(name))?.purchase.terms.amountMinor ?? 0,
+  }
+
+  #purchaseOf(request: number): string {
+    const record = this.core.record(request)
+    const purchase = record && purchaseOf(record)
+    return this.#names.purchase.find((name) => this.seq(name) === purchase) ?? 'nobody'
   }
 
   newName(): string {
@@ -232,34 +248,36 @@ class Party {
   }
 
   learn(command: Command, made: readonly JournalRecord[]): void {
+    // What is told again makes nothing.
+    if (made.length === 0) return
     const names = command.do === 'charge_group' ? command.charges.map(({ as }) => as) : 'as' in command ? [command.as] : []
     for (const [index, name] of names.entries()) {
       const record = made[index]
       assert.ok(record, `something was made for ${name}`)
-      this.#seqs.set(name, record.seq)
-      if (record.kind === 'grant' || (record.kind === 'refund' && record.grant)) this.#names.grant.push(name)
-      if (record.kind === 'hold') this.#names.hold.push(name)
-      if (isCharge(record)) this.#names.charge.push(name)
-      if (record.kind === 'key_created') this.#names.key.push(name)
+      this.#name(name, record)
     }
+  }
+
+  #name(name: string, record: JournalRecord): void {
+    this.#seqs.set(name, record.seq)
+    if (grantMadeBy(record)) this.#names.grant.push(name)
+    if (record.kind === 'checkout_opened') this.#names.purchase.push(name)
+    if (record.kind === 'topup_refund_requested') this.#names.request.push(name)
+    if (record.kind === 'hold') this.#names.hold.push(name)
+    if (isCharge(record)) this.#names.charge.push(name)
+    if (record.kind === 'key_created') this.#names.key.push(name)
   }
 
   /** What the core alone makes of a command: the records of the command itself. */
   decide(command: CoreCommand): readonly JournalRecord[] | Refusal {
     const { core } = this
-    const facts = {
-      charge: (seq: number) => core.chargeFacts(seq),
-      endedHold: (seq: number) => core.endedHold(seq),
-      closedGrant: (seq: number) => core.closedGrant(seq),
-      key: (seq: number) => core.keyFacts(seq),
-      profile: () => core.accountFacts(),
-    }
-    const context = { nowMs: core.nowMs, actor: 'operator', requestId: 'req_1', facts } as const
+    const context = { nowMs: core.nowMs, actor: 'operator', requestId: 'req_1', facts: core.facts } as const
     const decision = decide(core.state, command, context)
     if (isRefusal(decision)) return decision
     // Nothing to be done, and nothing due: there is nothing to apply.
     if (decision.records.length > 0) core.decide(() => decision)
-    return decision.records.filter(({ actor }) => actor !== 'time')
+    // A bonus is no command's own record.
+    return decision.records.filter((record) => record.actor !== 'time' && !(record.kind === 'grant' && record.grant.purchase !== null))
   }
 }
 
@@ -419,7 +437,8 @@ class World {
   }
 
   /** The store's state is the core's, and what can be seen of it is what the model says. */
-  async #compare({ number, name, core, seq }: Party): Promise<void> {
+  async #compare(party: Party): Promise<void> {
+    const { number, name, core } = party
     const state = await this.#place.store().state(number)
     assert.ok(state)
     assert.equal(encodeState(state), encodeState(core.state), `the state of ${name}`)
@@ -430,15 +449,13 @@ class World {
       const { creditType: _, grants: __, ...totals } = poolOf(view, type)
       assert.deepEqual([balanceOf(poolOf(view, type), nowMs), totals], [model.balance(type), model.totals(type)], `${type} of ${name}`)
     }
+    for (const { name: purchase, spec } of model.purchases) {
+      const kept = await this.#place.store().purchase(number, party.seq(spec.as))
+      assert.ok(kept, purchase)
+      assert.deepEqual({ ...figuresOf(kept, view), lost: 0n }, { ...model.purchase(purchase), lost: 0n }, `${purchase} of ${name}`)
+    }
     for (const { name: key } of model.keys) {
-      const stored = view.budgets.find(
-        (one) =>
-          one.key ===
-          seq.call(
-            this.parties.find((party) => party.number === number),
-            key,
-          ),
-      )
+      const stored = view.budgets.find((one) => one.key === party.seq(key))
       const use = stored ? { spent: currentBudget(stored, nowMs).spent, held: heldByKey(view, stored.key) } : null
       assert.deepEqual(use, model.budgetUse(key), `the budget of ${key} of ${name}`)
     }
@@ -469,6 +486,7 @@ class World {
       )
     const charge = core.chargeFacts(seq)
     if (charge) assert.equal((await this.#place.store().refunds(number, [seq])).get(seq) ?? 0n, charge.refunded, `refunds of ${seq}`)
+    if (kind === 'checkout_opened') assert.deepEqual(await this.#place.store().purchase(number, seq), core.facts.purchase(seq), `purchase ${seq}`)
     if (kind === 'key_created')
       assert.equal((await this.#place.store().key(number, seq))?.revokedAtMs === null, core.keyFacts(seq)?.isRevoked === false)
   }
@@ -483,6 +501,7 @@ class World {
       return memory.chargeOf(0, { key: key === null ? null : party.seq(key), offers: [preferred, ...rest] })
     }
     const amountOf = (value: bigint | null): Microcredits | null => (value === null ? null : micro(value))
+    if (isPaymentCommand(command)) return commandOf(command, { seq: (name) => party.seq(name), facts: party.core.facts.purchase })
     switch (command.do) {
       case 'create_account':
         throw new Error('accounts are opened when the world begins')
@@ -540,9 +559,14 @@ function keysOf(command: Command): readonly (string | null)[] {
   return command.do === 'charge_group' ? command.charges.map(({ key }) => key) : []
 }
 
+function creditsOf(record: JournalRecord): bigint {
+  if ('credits' in record) return record.credits
+  return record.kind === 'grant' || record.kind === 'topup' ? record.grant.amount : 0n
+}
+
 /** What a command's records come to, as the model says it. */
 function outcomeOf(made: readonly JournalRecord[]): Outcome {
-  const moved = made.map((record): bigint => ('credits' in record ? record.credits : record.kind === 'grant' ? record.grant.amount : 0n))
+  const moved = made.map(creditsOf)
   const last = made.at(-1)
   const shown = last && 'balance' in last ? { creditType: last.creditType, balance: last.balance } : { creditType: null, balance: null }
   return { ok: true, credits: moved.reduce((sum, amount) => sum + amount, 0n), ...shown }
@@ -573,8 +597,15 @@ async function run(kind: StoreKind, seen: Seen, [turns, isInDebt]: readonly [Pla
   }
 }
 
-/** Limits that take a thousand of something to reach, where the core's own model test goes, and what a caller's key is asked first. */
-const ELSEWHERE = ['too_many_open_grants', 'too_many_open_holds', 'too_many_keys', 'key_revoked']
+/** Limits that take many of something to reach, where the core's own model test goes, and what a caller's key is asked first. */
+const ELSEWHERE = [
+  'too_many_open_grants',
+  'too_many_open_holds',
+  'too_many_open_checkouts',
+  'too_many_refunds',
+  'too_many_keys',
+  'key_revoked',
+]
 
 for (const kind of STORE_KINDS)
   test(`a ${kind} store, the core alone and the naive model agree on every outcome, state and row`, async (t) => {

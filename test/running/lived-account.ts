@@ -1,6 +1,7 @@
 /** An account to which everything has happened: each kind of record, each status of a grant and a hold, hours that are over. */
 
 import type { Store } from '../../src/stores/store.ts'
+import { livesOfPurchases } from './purchases.ts'
 import * as make from './store-commands.ts'
 import { seqOf } from './store-commands.ts'
 
@@ -25,6 +26,8 @@ export async function live(store: Store, account: number, clock: { nowMs: number
   await seq(make.release(await seq(make.hold(3))))
   const late = await seq(make.hold(2, { ttlMs: make.MINUTE_MS }))
   await seq(make.chargeGroup(1, 2))
+  const purchases = livesOfPurchases()
+  for (let next = purchases.next(); !next.done; ) next = purchases.next(await seq(next.value))
   clock.nowMs += 2 * make.HOUR_MS
   await seq(make.grant(50, { source: 'promo', expiresAtMs: clock.nowMs + make.DAY_MS }))
   await seq(make.capture(late))

@@ -10,10 +10,12 @@ import { join } from 'node:path'
 import { type AccountState, type BudgetTerms, type CapturePolicy, emptyAccount, poolOf } from '../../src/core/account.ts'
 import { decodeState, encodeState } from '../../src/core/account-codec.ts'
 import { availableOf, balanceOf } from '../../src/core/balance.ts'
+import type { Command } from '../../src/core/command.ts'
 import { formatCredits, type Microcredits, micro, parseCredits } from '../../src/core/credits.ts'
+import { decide } from '../../src/core/decide.ts'
 import { decideCapture } from '../../src/core/decisions/capture.ts'
 import { type ChargeCommand, decideCharge, decideChargeGroup, type Offer } from '../../src/core/decisions/charge.ts'
-import type { AccountFacts, ChargeFacts, ClosedGrant, EndedHold, KeyFacts } from '../../src/core/decisions/facts.ts'
+import type { AccountFacts, ChargeFacts, ClosedGrant, EndedHold, Facts, KeyFacts, TakenFacts } from '../../src/core/decisions/facts.ts'
 import { DEFAULT_PRIORITIES, decideAdjustment, decideGrant, decideVoid } from '../../src/core/decisions/grant.ts'
 import { DEFAULT_HOLD_TTL_MS, decideExtend, decideHold, decideIncrease, decideRelease } from '../../src/core/decisions/hold.ts'
 import {
@@ -27,21 +29,25 @@ import {
 import { decideRefund } from '../../src/core/decisions/refund.ts'
 import type { Context, Decision } from '../../src/core/draft.ts'
 import { viewAt } from '../../src/core/due.ts'
-import { evolve } from '../../src/core/evolve.ts'
+import { evolve, termsOf } from '../../src/core/evolve.ts'
 import { heldBy } from '../../src/core/holds.ts'
 import { assertSound } from '../../src/core/invariants.ts'
 import {
   DEBT,
   drawsOf,
+  grantMadeBy,
   isCharge,
   type JournalRecord,
   type KeyTerms,
+  type Movement,
   movesCredits,
   type NewGrant,
   type Work,
 } from '../../src/core/record.ts'
 import { decodeRecord, encodeRecord } from '../../src/core/record-codec.ts'
 import { isRefusal, REFUSALS, type Refusal, type RefusalCode } from '../../src/core/refusals.ts'
+
+import { purchaseIn } from './purchases.ts'
 
 const DECISIONS = join(import.meta.dirname, '../../src/core/decisions')
 
@@ -130,7 +136,9 @@ export class MemoryAccount {
     const context: Context = { nowMs: this.nowMs, actor: 'operator', requestId: 'req_1' }
     const result = decision(before, context)
     if (isRefusal(result)) return result
-    if (this.#unproven === 0) prove(before, result, context)
+    // What is told again changes nothing, not even what is due.
+    if (result.records.length === 0) assert.equal(result.state, before)
+    else if (this.#unproven === 0) prove(before, result, context)
     this.state = result.state
     this.journal.push(...result.records)
     // A key that is revoked again makes none.
@@ -232,6 +240,11 @@ export class MemoryAccount {
     return this.decide((state, context) => decideUpdateAccount(state, { account: this.accountFacts(), changes }, context))
   }
 
+  /** Any command. */
+  send(command: Command): Answer {
+    return this.decide((state, context) => decide(state, command, { ...context, facts: this.facts }))
+  }
+
   // What can be seen, as decimal strings.
 
   balance(creditType = 'credits'): { readonly settled: string; readonly held: string; readonly available: string } {
@@ -255,18 +268,29 @@ export class MemoryAccount {
 
   // What a store tells decisions about the past, from the journal.
 
+  get facts(): Facts {
+    return {
+      charge: (seq) => this.chargeFacts(seq),
+      endedHold: (seq) => this.endedHold(seq),
+      closedGrant: (seq) => this.closedGrant(seq),
+      key: (seq) => this.keyFacts(seq),
+      profile: () => this.accountFacts(),
+      purchase: (seq) => purchaseIn(this.journal, seq),
+      taken: (seq) => this.takenFacts(seq),
+    }
+  }
+
   record(seq: number): JournalRecord | undefined {
     return this.journal.find((record) => record.seq === seq)
   }
 
   closedGrant(seq: number): ClosedGrant | null {
     const record = this.record(seq)
-    const made = record?.kind === 'grant' || record?.kind === 'refund' ? record.grant : null
+    const made = record ? grantMadeBy(record) : null
     if (made === null || this.state.pools.some((pool) => pool.grants.some((grant) => grant.seq === seq))) return null
-    const { source, priority, effectiveAtMs, expiresAtMs, paid } = made
     const end = this.journal.find((later) => (later.kind === 'grant_expired' || later.kind === 'grant_voided') && later.grant === seq)
     const status = end === undefined ? 'spent' : end.kind === 'grant_expired' ? 'expired' : 'voided'
-    return { seq, source, priority, effectiveAtMs, expiresAtMs, paid, status }
+    return { ...termsOf(seq, made), status }
   }
 
   endedHold(seq: number): EndedHold | null {
@@ -287,9 +311,18 @@ export class MemoryAccount {
     const record = this.record(seq)
     if (!record || !isCharge(record)) return null
     const refunds = this.journal.map((later) => (later.kind === 'refund' && later.charge === seq ? later.credits : 0n))
-    const drawn = new Set(drawsOf(record).map(({ grant }) => grant))
-    const closedGrants = [...drawn].flatMap((grant) => (grant === DEBT ? [] : (this.closedGrant(grant) ?? [])))
-    return { record, refunded: micro(refunds.reduce<bigint>((sum, credits) => sum + credits, 0n)), closedGrants }
+    const refunded = micro(refunds.reduce<bigint>((sum, credits) => sum + credits, 0n))
+    return { record, refunded, closedGrants: this.#closedGrants(drawsOf(record)) }
+  }
+
+  takenFacts(seq: number): TakenFacts | null {
+    const record = this.record(seq)
+    return record?.kind === 'topup_refunded' ? { record, closedGrants: this.#closedGrants(record.movements) } : null
+  }
+
+  #closedGrants(draws: readonly Movement[]): readonly ClosedGrant[] {
+    const drawn = new Set(draws.map(({ grant }) => grant))
+    return [...drawn].flatMap((grant) => (grant === DEBT ? [] : (this.closedGrant(grant) ?? [])))
   }
 
   keyFacts(seq: number): KeyFacts | null {

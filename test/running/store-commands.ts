@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import type { CapturePolicy } from '../../src/core/account.ts'
-import { type Command, recordsMadeBy } from '../../src/core/command.ts'
+import { type Command, isProviderNews, recordsMadeBy } from '../../src/core/command.ts'
 import type { AccountFacts } from '../../src/core/decisions/facts.ts'
 import { DEFAULT_PRIORITIES } from '../../src/core/decisions/grant.ts'
 import { DEFAULT_HOLD_TTL_MS } from '../../src/core/decisions/hold.ts'
@@ -132,7 +132,7 @@ export interface Sending {
 export function transaction(account: number, command: Command, sending: Sending = {}): Transaction {
   const { key, item = 0, body = 'body', actor = 'operator', requestId = 'req_1' } = sending
   if (key === undefined) return { account, command, idempotency: null, actor, requestId }
-  const scope = command.kind === 'create_account' ? 'accounts' : account
+  const scope = isProviderNews(command) ? (`provider:${account}` as const) : command.kind === 'create_account' ? 'accounts' : account
   const others = Array.from({ length: recordsMadeBy(command) - 1 }, (_, index) => keyHash(scope, key, item + index + 1))
   const idempotency = { keyHashes: [keyHash(scope, key, item), ...others], fingerprint: fingerprintOf('POST', '/', body) } as const
   return { account, command, idempotency, actor, requestId }

@@ -28,6 +28,20 @@ const KINDS: Readonly<Record<Kind, string>> = {
   hold_released: 'A hold ended without a charge and gave back all that it had set aside.',
   hold_expired: 'A hold ran out of time and gave back all that it had set aside.',
   refund: 'Credits of a charge were given back to the grants that they came from; credits of ended grants came back as a new grant.',
+  checkout_opened: 'A checkout was opened: what is bought, for how much, and with which provider. A purchase begins.',
+  checkout_linked: 'The provider made a page for the checkout.',
+  checkout_pending: 'The customer has done their part; the money is on its way.',
+  checkout_expired: 'Nothing was heard of the checkout in time. A payment that arrives later counts all the same.',
+  checkout_closed: 'The provider says that the checkout will not be paid.',
+  payment_mismatched: 'A payment is not what was asked for, or one too many. Nothing was credited.',
+  topup: 'The purchase was paid for, and its credits were given. A bonus is the next record, of kind `grant`.',
+  topup_refund_requested: 'The operator asked the provider to pay money back. Credits are taken when the provider says that it does.',
+  topup_refund_refused: 'The provider will not pay back what the operator asked for.',
+  topup_refunded:
+    'Money was paid back, and credits were taken in proportion: first from the grants of the purchase, then in burn order, the rest as a debt.',
+  topup_refund_reversed: 'A refund came to nothing, and what it took is back where it came from.',
+  dispute_opened: 'The payment is disputed. What is unspent of the purchase is frozen: its entries hold it.',
+  dispute_closed: 'The dispute has ended. Won: what was frozen is free again. Lost: credits were taken, first of what was frozen.',
 }
 
 const INTRODUCTION = `
@@ -44,8 +58,9 @@ after the record.
 Each record is hashed together with the hash before it, beginning with the account's number, so a record that is changed, moved, left out or
 added behind Obol's back breaks the chain from there on.
 
-\`actor\` is \`operator\`, \`time\` (what was due: expiries, and debts repaid by grants that had been made for later) or the id of an API key or
-of a user. What is due is decided by the time it was due at, and booked when the account is next touched, within about a second; reading an account
+\`actor\` is \`operator\`, \`provider\` (what a payment provider said), \`time\` (what was due: expiries, and debts repaid by grants that had been
+made for later) or the id of an API key or of a user.
+What is due is decided by the time it was due at, and booked when the account is next touched, within about a second; reading an account
 before that shows it as booked.
 `
 

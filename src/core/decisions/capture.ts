@@ -77,7 +77,7 @@ function captureLive(draft: Draft, hold: OpenHold, command: CaptureCommand): Dec
 }
 
 /** Takes credits from the account, and what it does not have as a debt. Refuses a debt that no store could hold. */
-function overdraw(pool: PoolDraft, credits: bigint): Refusal | undefined {
+export function overdraw(pool: PoolDraft, credits: bigint): Refusal | undefined {
   const wanting = pool.draw(credits)
   if (pool.debt + wanting > MAX_MICROCREDITS) return refuse('amount_out_of_range', 'The account would owe more than 9200000000000 credits.')
   pool.owe(wanting)

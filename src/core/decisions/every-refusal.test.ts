@@ -11,7 +11,9 @@ import {
   seqOf,
   toMicro,
 } from '../../../test/running/memory-account.ts'
-import { MAX_KEYS, MAX_OPEN_GRANTS, MAX_OPEN_HOLDS } from '../account.ts'
+import * as buy from '../../../test/running/purchases.ts'
+import { MAX_KEYS, MAX_OPEN_CHECKOUTS, MAX_OPEN_GRANTS, MAX_OPEN_HOLDS } from '../account.ts'
+import { MAX_PURCHASE_EVENTS } from '../purchase.ts'
 import type { RefusalCode } from '../refusals.ts'
 
 const LIMITED = { limit: toMicro(10), period: 'day', timeZone: 'UTC', maxPerCharge: toMicro(8) } as const
@@ -39,6 +41,24 @@ const WAYS: Partial<Record<RefusalCode, (account: MemoryAccount) => Answer>> = {
   capture_exceeds_hold: (account) => withHold(account, (hold) => account.capture(hold, 2, { policy: 'reject' })),
   too_many_open_grants: (account) => many(account, MAX_OPEN_GRANTS, () => account.grant(1)),
   too_many_open_holds: (account) => many(account, MAX_OPEN_HOLDS + 1, () => account.hold('0.01')),
+  checkout_not_found: (account) => account.send(buy.fulfil(999)),
+  topup_not_found: (account) => withCheckout(account, (purchase) => account.send(buy.requestRefund(purchase))),
+  topup_refund_exceeds_payment: (account) =>
+    withCheckout(account, (purchase) => afterwards(account.send(buy.fulfil(purchase)), account.send(buy.requestRefund(purchase, 1_001)))),
+  nothing_to_dispute: (account) =>
+    withCheckout(account, (purchase) =>
+      afterwards(
+        account.send(buy.fulfil(purchase)),
+        account.send(buy.refundTopup(purchase, 'all', 1_000)),
+        account.send(buy.openDispute(purchase)),
+      ),
+    ),
+  too_many_refunds: (account) =>
+    withCheckout(account, (purchase) => {
+      account.send(buy.fulfil(purchase))
+      return many(account, MAX_PURCHASE_EVENTS + 1, () => account.send(buy.requestRefund(purchase, 1)))
+    }),
+  too_many_open_checkouts: (account) => many(account, MAX_OPEN_CHECKOUTS + 1, () => account.send(buy.openCheckout())),
   too_many_keys: (account) => many(account, MAX_KEYS + 1, () => account.createKey()),
 }
 
@@ -53,6 +73,10 @@ function withKey(account: MemoryAccount, use: (key: number) => Answer): Answer {
 
 function withHold(account: MemoryAccount, use: (hold: number) => Answer): Answer {
   return use(seqOf(account.hold(1, { ttlMs: HOUR_MS })))
+}
+
+function withCheckout(account: MemoryAccount, use: (purchase: number) => Answer): Answer {
+  return use(seqOf(account.send(buy.openCheckout())))
 }
 
 function many(account: MemoryAccount, times: number, act: () => Answer): Answer {

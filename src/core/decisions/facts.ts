@@ -2,7 +2,8 @@
 
 import type { AccountStatus, CapturePolicy, GrantTerms } from '../account.ts'
 import type { Microcredits } from '../credits.ts'
-import type { AccountProfile, ChargeRecord, KeyTerms } from '../record.ts'
+import type { PurchaseFacts } from '../purchase.ts'
+import type { AccountProfile, ChargeRecord, KeyTerms, TopupRefunded } from '../record.ts'
 
 /** A hold that is no longer live. */
 export interface EndedHold {
@@ -40,6 +41,13 @@ export interface ChargeFacts {
   readonly closedGrants: readonly ClosedGrant[]
 }
 
+/** A refund of a payment, whose credits are to come back. */
+export interface TakenFacts {
+  readonly record: TopupRefunded
+  /** Those of the grants it drew on that are no longer open. */
+  readonly closedGrants: readonly ClosedGrant[]
+}
+
 /** Answers about past records, read in the decision's own transaction. Things are named by their record's sequence. */
 export interface Facts {
   /** Null: there is no such charge. */
@@ -49,5 +57,9 @@ export interface Facts {
   /** Null: there is no such grant, or it is open. */
   closedGrant(seq: number): ClosedGrant | null
   key(seq: number): KeyFacts | null
+  /** Null: there is no such purchase. */
+  purchase(seq: number): PurchaseFacts | null
+  /** What a refund of a payment took, by the sequence of its record. Null: there is no such refund. */
+  taken(seq: number): TakenFacts | null
   profile(): AccountFacts
 }

@@ -41,6 +41,7 @@ test('a grant keeps what was said of it in its record', () => {
     effectiveAtMs: START_MS,
     expiresAtMs: START_MS + DAY_MS,
     paid: true,
+    purchase: null,
     cost,
     metadata: { order: '7' },
   })

@@ -22,7 +22,7 @@ export const DEFAULT_PRIORITIES: Readonly<Record<GrantSource, number>> = {
 export interface GrantCommand {
   readonly creditType: string
   /** With `effectiveAtMs` null: from now. */
-  readonly grant: Omit<NewGrant, 'effectiveAtMs'> & { readonly effectiveAtMs: number | null }
+  readonly grant: Omit<NewGrant, 'effectiveAtMs' | 'purchase'> & { readonly effectiveAtMs: number | null }
 }
 
 /** Gives credits. A debt of the credit type is repaid from them first, as soon as they are effective. */
@@ -34,7 +34,7 @@ export function decideGrant(state: AccountState, { creditType, grant }: GrantCom
   }
   const refusal = refuseGrant(draft, creditType, grant.amount)
   if (refusal) return refusal
-  addGrant(draft, creditType, { ...grant, effectiveAtMs })
+  addGrant(draft, creditType, { ...grant, effectiveAtMs, purchase: null })
   return draft.done()
 }
 
@@ -47,7 +47,8 @@ function refuseGrant(draft: Draft, creditType: string, amount: Microcredits): Re
   return undefined
 }
 
-function addGrant(draft: Draft, creditType: string, grant: NewGrant): void {
+/** Gives credits; a debt is repaid from them first. */
+export function addGrant(draft: Draft, creditType: string, grant: NewGrant): void {
   const terms = { ...grant, seq: draft.nextSeq }
   const pool = draft.pool(creditType)
   pool.open(terms)
@@ -117,6 +118,7 @@ export function decideAdjustment(
       effectiveAtMs: draft.nowMs,
       expiresAtMs: null,
       paid: false,
+      purchase: null,
       cost: null,
       metadata: { reason },
     })

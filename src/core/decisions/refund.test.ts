@@ -91,7 +91,7 @@ test('a spent grant is opened again as it was, in its old place in the burn orde
   const other = seqOf(account.grant(10, { ...terms, priority: 8 }))
   const { record } = booked(account.refund(charge))
   assert.ok(record.kind === 'refund')
-  assert.deepEqual(record.reopened, [{ seq: spent, ...terms }])
+  assert.deepEqual(record.reopened, [{ seq: spent, ...terms, purchase: null }])
   assert.equal(record.grant, null)
   assert.deepEqual(account.remaining(), [
     [spent, '10'],
@@ -124,6 +124,7 @@ test('what came from a grant that has ended comes back as one refund grant of 30
       effectiveAtMs: account.nowMs,
       expiresAtMs: account.nowMs + 30 * DAY_MS,
       paid: false,
+      purchase: null,
       cost: null,
       metadata: {},
     })

@@ -4,7 +4,7 @@ import { type AccountState, type GrantTerms, MAX_OPEN_GRANTS, type OpenGrant, po
 import { formatCredits, least, MAX_MICROCREDITS, type Microcredits, micro, most } from '../credits.ts'
 import type { Context, Decision, Draft, PoolDraft } from '../draft.ts'
 import { openDraft } from '../due.ts'
-import { DEBT, drawsOf, type NewGrant } from '../record.ts'
+import { DEBT, drawsOf, type Movement, type NewGrant } from '../record.ts'
 import { type Refusal, refuse } from '../refusals.ts'
 import type { ChargeFacts, ClosedGrant } from './facts.ts'
 
@@ -35,8 +35,8 @@ export function decideRefund(state: AccountState, command: RefundCommand, contex
   if (left > MAX_MICROCREDITS) return refuse('amount_out_of_range', 'The account would have more than 9200000000000 credits of this type.')
   const pool = draft.pool(record.creditType)
   const closedGrants = [...charge.closedGrants, ...emptiedSince(state, record.creditType)]
-  const returned = giveBack(draft, pool, { charge: { ...charge, closedGrants }, credits })
-  const grant = openRefundGrant(draft, pool, { credits: returned.homeless, days: command.grantDays })
+  const returned = giveBack(draft, pool, { draws: drawsOf(record), closedGrants, before: refunded, credits })
+  const grant = openRefundGrant(draft, pool, { credits: returned.homeless, days: command.grantDays, purchase: null })
   pool.repay()
   const open = draft.state.pools.reduce((sum, { grants }) => sum + grants.length, returned.reopened.length + (grant ? 1 : 0))
   if (open > MAX_OPEN_GRANTS)
@@ -62,29 +62,35 @@ function refuseAbove(credits: Microcredits, refundable: Microcredits): Refusal {
   return refuse('refund_exceeds_charge', `${facts.refundable} credits of this charge can still be refunded.`, facts)
 }
 
-interface Return {
-  readonly charge: ChargeFacts
-  readonly credits: Microcredits
+/** Credits that go back to where they were drawn. */
+export interface Return {
+  /** Where they came from, in draw order. */
+  readonly draws: readonly Movement[]
+  readonly closedGrants: readonly ClosedGrant[]
+  /** Credits of the draws that went back before. */
+  readonly before: bigint
+  readonly credits: bigint
 }
 
-interface Returned {
+/** What became of them. */
+export interface Returned {
   readonly reopened: readonly GrantTerms[]
   /** Credits whose grants have ended. */
   readonly homeless: bigint
 }
 
-function giveBack(draft: Draft, pool: PoolDraft, { charge, credits }: Return): Returned {
-  const { grants } = poolOf(draft.state, charge.record.creditType)
+/** Gives credits back, latest drawn first: to grants that are open or merely spent, and against the debt. */
+export function giveBack(draft: Draft, pool: PoolDraft, { closedGrants, ...back }: Return): Returned {
+  const { grants } = poolOf(draft.state, pool.creditType)
   const reopened: GrantTerms[] = []
   let homeless = 0n
-  for (const { grant, part } of partsToReturn(charge, credits)) {
+  for (const { grant, part } of partsToReturn(back)) {
     if (grant === DEBT) {
       homeless += pool.forgive(part)
       continue
     }
     const home =
-      grants.find((candidate) => candidate.seq === grant && isUsable(candidate, draft.nowMs)) ??
-      reopen(charge.closedGrants, grant, draft.nowMs)
+      grants.find((candidate) => candidate.seq === grant && isUsable(candidate, draft.nowMs)) ?? reopen(closedGrants, grant, draft.nowMs)
     if (home === undefined) {
       homeless += part
       continue
@@ -100,7 +106,7 @@ function giveBack(draft: Draft, pool: PoolDraft, { charge, credits }: Return): R
 }
 
 /** Grants that were open before what was due was booked: one that is gone since, and has not expired, was emptied by it. */
-function emptiedSince(state: AccountState, creditType: string): readonly ClosedGrant[] {
+export function emptiedSince(state: AccountState, creditType: string): readonly ClosedGrant[] {
   return poolOf(state, creditType).grants.flatMap(({ remaining: _, held: __, closed, ...terms }) =>
     closed === null ? [{ ...terms, status: 'spent' as const }] : [],
   )
@@ -114,12 +120,12 @@ function reopen(closed: readonly ClosedGrant[], seq: number, nowMs: number): Clo
   return closed.find((grant) => grant.seq === seq && grant.status === 'spent' && (grant.expiresAtMs === null || nowMs < grant.expiresAtMs))
 }
 
-/** The draws of a charge in reverse, past what earlier refunds gave back, as far as this one goes. */
-function partsToReturn({ record, refunded }: ChargeFacts, credits: Microcredits): { readonly grant: number; readonly part: bigint }[] {
-  let skip: bigint = refunded
-  let left: bigint = credits
+/** The draws in reverse, past what went back before, as far as the credits go. */
+function partsToReturn({ draws, before, credits }: Omit<Return, 'closedGrants'>): { readonly grant: number; readonly part: bigint }[] {
+  let skip = before
+  let left = credits
   const parts: { grant: number; part: bigint }[] = []
-  for (const { grant, remaining } of [...drawsOf(record)].reverse()) {
+  for (const { grant, remaining } of [...draws].reverse()) {
     const drawn = -remaining
     const part = least(most(0n, drawn - skip), left)
     skip = most(0n, skip - drawn)
@@ -129,10 +135,11 @@ function partsToReturn({ record, refunded }: ChargeFacts, credits: Microcredits)
   return parts
 }
 
-function openRefundGrant(
+/** Opens a grant for credits that have no other to go back to; null when there are none. */
+export function openRefundGrant(
   draft: Draft,
   pool: PoolDraft,
-  { credits, days }: { readonly credits: bigint; readonly days: number },
+  { credits, days, purchase }: { readonly credits: bigint; readonly days: number; readonly purchase: number | null },
 ): NewGrant | null {
   if (credits === 0n) return null
   const expiresAtMs = draft.nowMs + days * DAY_MS
@@ -143,6 +150,7 @@ function openRefundGrant(
     effectiveAtMs: draft.nowMs,
     expiresAtMs,
     paid: false,
+    purchase,
     cost: null,
     metadata: {},
   }

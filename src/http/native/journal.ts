@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox'
 import { formatCredits } from '../../core/credits.ts'
 import { eventsOf } from '../../core/events.ts'
 import { accountId, eventId, type IdPrefix, objectId } from '../../core/ids.ts'
-import { DEBT, isCharge, type JournalRecord, movesCredits } from '../../core/record.ts'
+import { DEBT, isCharge, type JournalRecord, movesCredits, purchaseOf } from '../../core/record.ts'
 import { accountOf } from '../access.ts'
 import { exportLimit, MAX_EXPORTED, sendExport, wantsCsv } from '../csv.ts'
 import { DEFAULT_PAGE, PAGE_QUERY, recordList, seqPage } from '../pages.ts'
@@ -31,8 +31,11 @@ const RecordBody = Type.Object(
     account: Type.String(),
     sequence: Type.Integer(),
     kind: Type.String({ description: 'What happened; docs/reference/journal.md lists the kinds.' }),
-    subject: nullable<string>('string', 'Id of the charge, grant, hold, refund, adjustment or key that it is about.'),
-    actor: Type.String({ description: '`operator`, `time`, or the id of an API key or a user.' }),
+    subject: nullable<string>(
+      'string',
+      'Id of the charge, grant, hold, refund, adjustment, key, top-up or checkout session that it is about.',
+    ),
+    actor: Type.String({ description: '`operator`, `provider`, `time`, or the id of an API key or a user.' }),
     request_id: nullable<string>('string'),
     credit_type: nullable<string>('string'),
     entries: Type.Array(Entry),
@@ -67,8 +70,12 @@ function subjectOf(account: number, record: JournalRecord): string | null {
     case 'key_rotated':
     case 'key_revoked':
       return named('key', record.key)
-    default:
-      return null
+    case 'topup':
+      return named('topup', record.seq)
+    default: {
+      const purchase = purchaseOf(record)
+      return purchase === null ? null : named('cs', purchase)
+    }
   }
 }
 

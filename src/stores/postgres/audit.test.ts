@@ -149,6 +149,7 @@ const TABLES: Readonly<Record<string, { readonly checks: readonly AuditCheck[]; 
   grants: { checks: ['grants'], except: [] },
   holds: { checks: ['holds'], except: [] },
   refunds: { checks: ['refunds'], except: [] },
+  purchases: { checks: ['purchases'], except: [] },
   accounts: { checks: ['accounts'], except: [] },
   api_keys: { checks: ['keys'], except: ['last_used_at_ms'] },
   key_secrets: { checks: ['keys'], except: [] },

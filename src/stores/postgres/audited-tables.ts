@@ -19,6 +19,7 @@ export const DERIVED = {
   grants: 'grants',
   holds: 'holds',
   refunds: 'refunds',
+  purchases: 'purchases',
   api_keys: 'keys',
   key_secrets: 'keys',
   external_ids: 'accounts',
@@ -37,6 +38,7 @@ const COLUMNS = {
   grants: 'account, seq, status',
   holds: 'account, seq, status, credits::text as credits, held::text as held, expires_at_ms, late_charge',
   refunds: 'account, charge, refunded::text as refunded',
+  purchases: 'account, seq, status, opened_at_ms, watched, ended::text as ended, state',
   api_keys: 'account, seq, hint, previous_until_ms, terms, created_at_ms, revoked_at_ms',
   key_secrets: 'account, key, hash, until_ms',
   external_ids: 'account, external_id',
@@ -118,6 +120,11 @@ export function compareAccount(audit: AccountAudit, { kept, report, opening, tol
     'refunds',
     'refunds',
     [...audit.refunds].map(([charge, refunded]) => JSON.stringify([charge, `${refunded}`])),
+  )
+  compare(
+    'purchases',
+    'purchases',
+    audit.purchases.rows().map((row) => JSON.stringify(row)),
   )
   compare('rollups', 'rollups', expectedHours(audit))
   const { profile } = audit

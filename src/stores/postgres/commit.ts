@@ -6,6 +6,8 @@ import { OutOfServiceError } from '../store.ts'
 import { ConnectionLostError, verdictOn } from './faults.ts'
 import { noticesOf, tellAll } from './notices.ts'
 import { profileWrites } from './profiles.ts'
+import { type KnownPurchases, purchaseWrites } from './purchases.ts'
+import { derivedRows } from './rows.ts'
 import { BEGIN, COMMIT, OutcomeUnknownError, pauseAfter, ROLLBACK, type Session } from './session.ts'
 import { bucketOfBatch, type CommitName, GIVE_UP, writesOf } from './write.ts'
 
@@ -15,17 +17,25 @@ export interface CommitOptions {
   readonly tick: number
   /** Its transaction has begun, and holds the locks. */
   readonly isBegun: boolean
+  /** Those that the batch was decided on, as they were before it. */
+  readonly purchases: KnownPurchases
 }
 
 /**
  * Commits a batch, which must have records: everything it needs is sent in one turn. Throws the server's fault or ConnectionLostError
  * when nothing was done, or OutcomeUnknownError.
  */
-export async function commitBatch(session: Session, batch: DecidedBatch, { tick, isBegun }: CommitOptions): Promise<void> {
+export async function commitBatch(session: Session, batch: DecidedBatch, { tick, isBegun, purchases }: CommitOptions): Promise<void> {
   const name = { bucket: bucketOfBatch(batch), id: randomUUID(), tick }
+  const rows = derivedRows(batch)
   const notices = noticesOf(batch)
   const told = notices.length > 0 ? [tellAll(session.schema, notices)] : []
-  const parts = [...writesOf(batch, name, session.run.reach), ...profileWrites(batch, tick), ...told]
+  const parts = [
+    ...writesOf(batch, name, { rows, reach: session.run.reach }),
+    ...profileWrites(batch, tick),
+    ...purchaseWrites(rows.purchases, purchases),
+    ...told,
+  ]
   const isAlone = !isBegun && parts.length === 1
   const writes = [
     ...(isBegun || isAlone ? [] : [{ statement: BEGIN, values: [] }]),

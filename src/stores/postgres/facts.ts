@@ -3,14 +3,17 @@
 import type { AccountState } from '../../core/account.ts'
 import type { Command } from '../../core/command.ts'
 import { micro } from '../../core/credits.ts'
-import type { ClosedGrant, EndedHold, Facts } from '../../core/decisions/facts.ts'
-import { DEBT, drawsOf, isCharge, type JournalRecord } from '../../core/record.ts'
+import type { ClosedGrant, EndedHold, Facts, TakenFacts } from '../../core/decisions/facts.ts'
+import { termsOf } from '../../core/evolve.ts'
+import type { PurchaseFacts } from '../../core/purchase.ts'
+import { DEBT, drawsOf, grantMadeBy, isCharge, type JournalRecord } from '../../core/record.ts'
 import { decodeRecord } from '../../core/record-codec.ts'
 import type { AccountRow, GrantRow, HoldRow, KeyRow, Transaction } from '../store.ts'
 import { type Entry, readProfiles } from './accounts.ts'
 import { type Column, onRows, type RowStatement, runOnRows } from './buckets.ts'
 import { type Address, addresses, readRows } from './journal.ts'
 import { decodeKey } from './profiles.ts'
+import { type KnownPurchases, purchaseName, readPurchases } from './purchases.ts'
 import type { Runner } from './session.ts'
 
 /** Where things are: an account and a sequence of it. */
@@ -49,10 +52,12 @@ const KEYS = onRows(
 
 /** What the commands of a batch may ask about, besides their accounts' states. */
 interface Wanted {
-  readonly charges: Address[]
+  /** Charges, and refunds of payments: records that drew on grants. */
+  readonly drawn: Address[]
   readonly grants: Address[]
   readonly holds: Address[]
   readonly keys: Address[]
+  readonly purchases: Address[]
   readonly profiles: Set<number>
 }
 
@@ -63,13 +68,14 @@ interface Found {
   readonly holds: ReadonlyMap<string, { readonly status: HoldRow['status']; readonly held: string; readonly lateCharge: number | null }>
   readonly refunds: ReadonlyMap<string, string>
   readonly keys: ReadonlyMap<string, KeyRow>
+  readonly purchases: KnownPurchases
   readonly profiles: ReadonlyMap<number, AccountRow>
 }
 
 const nameOf = ({ account, seq }: Address): string => `${account}:${seq}`
 
 function wantedBy(transactions: readonly Transaction[], entries: ReadonlyMap<number, Entry>): Wanted {
-  const wanted: Wanted = { charges: [], grants: [], holds: [], keys: [], profiles: new Set() }
+  const wanted: Wanted = { drawn: [], grants: [], holds: [], keys: [], purchases: [], profiles: new Set() }
   for (const { account, command } of transactions) {
     const state = entries.get(account)?.state
     if (state && 'kind' in command) want(wanted, state, command)
@@ -81,7 +87,7 @@ function want(wanted: Wanted, state: AccountState, command: Command): void {
   const account = state.number
   switch (command.kind) {
     case 'refund':
-      wanted.charges.push({ account, seq: command.charge })
+      wanted.drawn.push({ account, seq: command.charge })
       break
     case 'void_grant':
       if (!isOpen(state, command.grant)) wanted.grants.push({ account, seq: command.grant })
@@ -95,6 +101,8 @@ function want(wanted: Wanted, state: AccountState, command: Command): void {
       wanted.keys.push({ account, seq: command.key })
       break
     default:
+      if ('purchase' in command) wanted.purchases.push({ account, seq: command.purchase })
+      if ('taken' in command && command.taken !== null) wanted.drawn.push({ account, seq: command.taken })
       if ('hold' in command && !state.holds.some(({ seq }) => seq === command.hold)) wanted.holds.push({ account, seq: command.hold })
   }
 }
@@ -110,14 +118,15 @@ export async function readFacts(
   entries: ReadonlyMap<number, Entry>,
 ): Promise<BatchFacts> {
   const wanted = wantedBy(transactions, entries)
-  const [records, refunds, holds, keys, profiles] = await Promise.all([
-    readRecords(run, [...wanted.charges, ...wanted.holds, ...wanted.grants]),
-    at<{ refunded: string } & Address>(run, REFUNDS, wanted.charges),
+  const [records, refunds, holds, keys, purchases, profiles] = await Promise.all([
+    readRecords(run, [...wanted.drawn, ...wanted.holds, ...wanted.grants]),
+    at<{ refunded: string } & Address>(run, REFUNDS, wanted.drawn),
     at<{ status: HoldRow['status']; held: string; lateCharge: number | null } & Address>(run, HOLDS, wanted.holds),
     at<Parameters<typeof decodeKey>[0]>(run, KEYS, wanted.keys),
+    readPurchases(run, wanted.purchases),
     wanted.profiles.size > 0 ? readProfiles(run, wanted.profiles) : new Map<number, AccountRow>(),
   ])
-  const drawn = wanted.charges.flatMap((charge) => grantsOf(records.get(nameOf(charge)), charge.account))
+  const drawn = wanted.drawn.flatMap((charge) => grantsOf(records.get(nameOf(charge)), charge.account))
   const grantsWanted = [...wanted.grants, ...drawn]
   const [grants, more] = await Promise.all([
     at<{ status: GrantRow['status'] } & Address>(run, GRANTS, grantsWanted),
@@ -129,6 +138,7 @@ export async function readFacts(
     grants: new Map([...grants].map(([name, { status }]) => [name, status])),
     holds,
     keys: new Map([...keys].map(([name, row]) => [name, decodeKey(row)])),
+    purchases,
     profiles,
   })
 }
@@ -147,10 +157,10 @@ async function at<Row extends Address>(
   return new Map(rows.map((row) => [nameOf(row), row]))
 }
 
-/** Where the grants are that a charge drew on. */
+/** Where the grants are that a record drew on. */
 function grantsOf(record: JournalRecord | undefined, account: number): readonly Address[] {
-  if (!record || !isCharge(record)) return []
-  const grants = new Set(drawsOf(record).map(({ grant }) => grant))
+  const draws = record && isCharge(record) ? drawsOf(record) : record?.kind === 'topup_refunded' ? record.movements : []
+  const grants = new Set(draws.map(({ grant }) => grant))
   grants.delete(DEBT)
   return [...grants].map((seq) => ({ account, seq }))
 }
@@ -161,6 +171,11 @@ export class BatchFacts {
 
   constructor(found: Found) {
     this.#found = found
+  }
+
+  /** The purchases that were read, as they were. */
+  get purchases(): KnownPurchases {
+    return this.#found.purchases
   }
 
   /** Facts about one account; each asks first that the batch has not changed it. */
@@ -174,6 +189,8 @@ export class BatchFacts {
       endedHold: (seq) => untouched(() => this.#endedHold(account, seq)),
       closedGrant: (seq) => untouched(() => this.#closedGrant({ account, seq })),
       key: (seq) => untouched(() => this.#key(account, seq)),
+      purchase: (seq) => untouched(() => this.#purchase(account, seq)),
+      taken: (seq) => untouched(() => this.#taken(account, seq)),
       profile: () => untouched(() => this.#profile(account)),
     }
   }
@@ -182,17 +199,29 @@ export class BatchFacts {
     const record = this.#found.records.get(nameOf({ account, seq }))
     if (!record || !isCharge(record)) return null
     const refunded = micro(BigInt(this.#found.refunds.get(nameOf({ account, seq })) ?? 0))
-    return { record, refunded, closedGrants: grantsOf(record, account).flatMap((grant) => this.#closedGrant(grant) ?? []) }
+    return { record, refunded, closedGrants: this.#closedGrants(record, account) }
+  }
+
+  #taken(account: number, seq: number): TakenFacts | null {
+    const record = this.#found.records.get(nameOf({ account, seq }))
+    return record?.kind === 'topup_refunded' ? { record, closedGrants: this.#closedGrants(record, account) } : null
+  }
+
+  #closedGrants(record: JournalRecord, account: number): readonly ClosedGrant[] {
+    return grantsOf(record, account).flatMap((grant) => this.#closedGrant(grant) ?? [])
+  }
+
+  #purchase(account: number, seq: number): PurchaseFacts | null {
+    return this.#found.purchases.get(purchaseName(account, seq)) ?? null
   }
 
   #closedGrant(address: Address): ClosedGrant | null {
     const status = this.#found.grants.get(nameOf(address))
     if (status === undefined || status === 'open') return null
     const record = this.#found.records.get(nameOf(address))
-    const grant = record?.kind === 'grant' || record?.kind === 'refund' ? record.grant : null
+    const grant = record ? grantMadeBy(record) : null
     if (!grant) throw new Error(`grant ${address.seq} of account ${address.account} has no record`)
-    const { source, priority, effectiveAtMs, expiresAtMs, paid } = grant
-    return { seq: address.seq, source, priority, effectiveAtMs, expiresAtMs, paid, status }
+    return { ...termsOf(address.seq, grant), status }
   }
 
   #endedHold(account: number, seq: number): EndedHold | null {

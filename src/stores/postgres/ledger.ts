@@ -8,7 +8,7 @@ import { isRefusal } from '../../core/refusals.ts'
 import { Batch, type Fault, type Lookup, type Outcome } from '../batch.ts'
 import { OutOfServiceError, type Transaction } from '../store.ts'
 import { type Entry, ownersOf, readStates } from './accounts.ts'
-import { commitBatch } from './commit.ts'
+import { type CommitOptions, commitBatch } from './commit.ts'
 import { readFacts } from './facts.ts'
 import { outOfService, type Verdict, verdictOn } from './faults.ts'
 import { readKeyed, type WantedKey } from './journal.ts'
@@ -29,6 +29,9 @@ export interface LaneParts {
   readonly ticks: Ticks
   readonly clock: () => number
 }
+
+/** On remembered states nothing is decided about a purchase that is on record. */
+const NO_PURCHASES = new Map<never, never>()
 
 type Settle = (index: number, outcome: Outcome) => void
 
@@ -84,7 +87,7 @@ export class Lane {
       const missing = this.#missing(transactions)
       if (missing.length > 0) await this.#remember(missing)
       const { batch, done, left } = this.#decideFast(transactions)
-      if (batch.pending.length > 0) await this.#commit(batch, false)
+      if (batch.pending.length > 0) await this.#commit(batch, { isBegun: false, purchases: NO_PURCHASES })
       for (const [index, outcome] of done) settle(index, outcome)
       this.#distrust = Math.max(MIN_DISTRUST, this.#distrust - 1)
       return left
@@ -158,6 +161,8 @@ export class Lane {
         endedHold: notRemembered,
         closedGrant: notRemembered,
         key: notRemembered,
+        purchase: notRemembered,
+        taken: notRemembered,
         profile: notRemembered,
       }),
     }
@@ -167,13 +172,13 @@ export class Lane {
     return new Batch(lookup, { nowMs: this.#parts.clock(), firstPosition: 0 })
   }
 
-  async #commit(batch: Batch<Entry>, isBegun: boolean): Promise<void> {
+  async #commit(batch: Batch<Entry>, options: Omit<CommitOptions, 'tick'>): Promise<void> {
     const { session, cache, ticks } = this.#parts
     const tick = ticks.after(
       batch.nowMs,
       [...batch.working.values()].map(({ entry }) => entry?.tick ?? 0),
     )
-    await commitBatch(session, batch, { tick, isBegun })
+    await commitBatch(session, batch, { tick, ...options })
     for (const [account, { entry, state, hash }] of batch.working) if (entry?.hash !== hash) cache.keep(account, { state, hash, tick })
     for (const { row } of batch.pending) if (row.keyHash !== null) cache.noteKey(row.keyHash)
   }
@@ -274,7 +279,7 @@ export class Lane {
     })
     const outcomes = batch.decideSome(transactions)
     for (const keyHash of keyed.keys()) this.#parts.cache.noteKey(keyHash)
-    if (batch.pending.length > 0) await this.#commit(batch, true)
+    if (batch.pending.length > 0) await this.#commit(batch, { isBegun: true, purchases: facts.purchases })
     else await run(ROLLBACK, [])
     for (const [account, entry] of entries) if (!batch.working.has(account)) this.#parts.cache.keep(account, entry)
     return outcomes

@@ -1,6 +1,7 @@
 /** A PostgreSQL store as a move reads it, and as a move makes it. */
 
 import type { Client } from 'pg'
+import { purchaseOf } from '../../core/record.ts'
 import type { BatchRow } from '../batch.ts'
 import { FollowedBatch } from '../followed-batch.ts'
 import type { KeptAccount, KeptBook, KeyUse, MoveTarget, PlainRow, StoppedStore } from '../moving.ts'
@@ -14,6 +15,7 @@ import { connectToRead, dropUnfinished, prepareDatabase, publishSchema, refuseOt
 import { Feed } from './feed.ts'
 import { listAllAccounts } from './listings.ts'
 import { KeyReader } from './profiles.ts'
+import { readPurchases } from './purchases.ts'
 import { Readers } from './readers.ts'
 import { Session, type Statement } from './session.ts'
 import { StateCache } from './state-cache.ts'
@@ -252,7 +254,14 @@ class PostgresTarget implements MoveTarget {
     for (const row of rows) batch.follow(row)
     const latestMs = rows.reduce((latest, { atMs }) => Math.max(latest, atMs), 0)
     const tick = this.#ticks.after(latestMs, [])
-    await commitBatch(this.#session, batch, { tick, isBegun: false })
+    const purchases = await readPurchases(
+      this.#session.run,
+      batch.pending.flatMap(({ record, row: { account } }) => {
+        const seq = purchaseOf(record)
+        return seq === null ? [] : [{ account, seq }]
+      }),
+    )
+    await commitBatch(this.#session, batch, { tick, isBegun: false, purchases })
     for (const [account, { state, hash }] of batch.working) this.#cache.keep(account, { state, hash, tick })
   }
 

@@ -150,7 +150,10 @@ async function readAll(store: Store, clock: { nowMs: number }): Promise<void> {
     await store.hold(account, 2)
     await store.refunds(account, [1, 2, 3])
     await store.usage(account, { fromMs: 0, toMs: FOREVER_MS })
+    const bought = (await store.purchases(account, { limit: 1 })).at(0)?.purchase.seq
+    assert.ok(bought !== undefined && (await store.purchase(account, bought)))
     for (const page of [{ limit: 3 }, { limit: 3, after: 2 }]) {
+      await store.purchases(account, page)
       await store.keys(account, page)
       await store.grants(account, page)
       await store.holds(account, page)
@@ -161,6 +164,7 @@ async function readAll(store: Store, clock: { nowMs: number }): Promise<void> {
   await store.keyBySecret(`one ${ONE}`)
   for (const page of [{ limit: 2 }, { limit: 50 }, { limit: 2, before: ONE }, { limit: 2, after: ONE }]) await store.accounts(page)
   await store.dueAccounts(clock.nowMs + make.DAY_MS, 10)
+  assert.ok((await store.watchedPurchases({ openedBeforeMs: FOREVER_MS, after: null, limit: 10 })).length > 0)
   await store.positionAt(clock.nowMs)
   assert.ok((await store.feed(0, 1_000)).length > 60)
   await store.publishPrices({
@@ -213,6 +217,7 @@ const NOT_RUN = [
   'older accounts',
   'newer accounts',
   'due',
+  'watched purchases',
   'records up to',
   'give up',
   'begin',

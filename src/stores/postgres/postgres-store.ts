@@ -21,6 +21,7 @@ import { Listener } from './listener.ts'
 import { dueAccounts, listAccounts } from './listings.ts'
 import { keepSetting, publishPriceBook, readPriceBooks, readSetting, saveSetting } from './price-books.ts'
 import { KeyReader } from './profiles.ts'
+import { PurchaseReader } from './purchases.ts'
 import { Readers } from './readers.ts'
 import { HistoryReader } from './reads.ts'
 import { Session } from './session.ts'
@@ -183,6 +184,7 @@ interface StoreParts {
 function makeStore({ address, patience, readers, feed, secret, clock, listener, commands }: StoreParts): Store {
   const { run } = readers
   const history = new HistoryReader(readers)
+  const purchases = new PurchaseReader(readers.run)
   const keys = new KeyReader(run)
   const states = new StateReads(run)
   const claims = new Claims(readers.soon, patience.silenceMs)
@@ -206,6 +208,9 @@ function makeStore({ address, patience, readers, feed, secret, clock, listener, 
     hold: (account, seq) => history.hold(account, seq),
     holds: (account, page) => history.holds(account, page),
     refunds: (account, charges) => history.refunds(account, charges),
+    purchase: (account, seq) => purchases.at(account, seq),
+    purchases: (account, filter) => purchases.list(account, filter),
+    watchedPurchases: (query) => purchases.watched(query),
     usage: (account, range) => history.usage(account, range),
     priceBooks: () => readPriceBooks(run),
     publishPrices: (book) => publishPriceBook(readers, book, clock),

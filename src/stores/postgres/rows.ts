@@ -4,7 +4,14 @@ import type { AccountState } from '../../core/account.ts'
 import { emptyAccount } from '../../core/account.ts'
 import { closedRows } from '../../core/usage.ts'
 import type { DecidedBatch } from '../batch.ts'
-import { type EndedHoldChange, type LateCaptureChange, type LiveHoldChange, type ObjectChange, objectChanges } from '../projections.ts'
+import {
+  type EndedHoldChange,
+  type LateCaptureChange,
+  type LiveHoldChange,
+  type ObjectChange,
+  objectChanges,
+  type PurchaseChange,
+} from '../projections.ts'
 import type { GrantRow, HoldRow, HourRow } from '../store.ts'
 
 interface Owned {
@@ -31,6 +38,8 @@ export interface DerivedRows {
   /** `seq` is the charge's. */
   readonly refunds: readonly (Owned & { readonly credits: bigint })[]
   readonly hours: readonly { readonly account: number; readonly closedBy: number; readonly hour: HourRow }[]
+  /** In order. Each has a statement of its own: they are rare. */
+  readonly purchases: readonly { readonly account: number; readonly change: PurchaseChange }[]
 }
 
 /** What the records of a batch change besides states. */
@@ -51,6 +60,7 @@ export function derivedRows({ pending, working }: DecidedBatch): DerivedRows {
 
 class RowsOfBatch {
   readonly hours: DerivedRows['hours'][number][] = []
+  readonly #purchases: DerivedRows['purchases'][number][] = []
   readonly #grants = new Map<string, DerivedRows['grants'][number]>()
   readonly #holds = new Map<string, HoldDraft>()
   readonly #refunds = new Map<string, DerivedRows['refunds'][number]>()
@@ -60,6 +70,9 @@ class RowsOfBatch {
     switch (change.table) {
       case 'grants':
         this.#grants.set(`${account}:${change.seq}`, { account, seq: change.seq, status: change.status })
+        break
+      case 'purchases':
+        this.#purchases.push({ account, change })
         break
       case 'refunds':
         this.#refund(account, change.charge, change.credits)
@@ -98,6 +111,12 @@ class RowsOfBatch {
   }
 
   done(): DerivedRows {
-    return { grants: [...this.#grants.values()], holds: [...this.#holds.values()], refunds: [...this.#refunds.values()], hours: this.hours }
+    return {
+      grants: [...this.#grants.values()],
+      holds: [...this.#holds.values()],
+      refunds: [...this.#refunds.values()],
+      hours: this.hours,
+      purchases: this.#purchases,
+    }
   }
 }

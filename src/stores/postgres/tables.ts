@@ -9,6 +9,7 @@ export const LEDGER_TABLES = [
   'grants',
   'holds',
   'refunds',
+  'purchases',
   'rollups',
   'batches',
 ] as const

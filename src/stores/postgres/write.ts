@@ -11,7 +11,7 @@ import type { DecidedBatch } from '../batch.ts'
 import { encodeQuantities } from '../hour-rows.ts'
 import type { Reach } from './address.ts'
 import { bucketOf, hashes, lines, numbers, rowsOfBucket, texts } from './buckets.ts'
-import { type DerivedRows, derivedRows, type HoldDraft } from './rows.ts'
+import type { DerivedRows, HoldDraft } from './rows.ts'
 import type { Statement } from './session.ts'
 
 /** How a commit is known. */
@@ -37,13 +37,17 @@ interface Moved {
 }
 
 /** The statements that commit a batch: one, or one for each table. */
-export function writesOf(batch: DecidedBatch, name: CommitName, reach: Reach): readonly Write[] {
+export function writesOf(
+  batch: DecidedBatch,
+  name: CommitName,
+  { rows, reach }: { readonly rows: DerivedRows; readonly reach: Reach },
+): readonly Write[] {
   const moved = [...batch.working]
     // A command may come to nothing: a key that is revoked again has no record.
     .filter(([, { entry, hash }]) => entry?.hash !== hash)
     .map(([account, { entry, state, hash }]): Moved => ({ account, expected: entry?.hash ?? null, state, hash }))
     .sort((a, b) => bucketOf(a.account) - bucketOf(b.account) || a.account - b.account)
-  const parts = partsOf(batch, moved)
+  const parts = partsOf(batch, moved, rows)
   const own = { name, known: moved.filter(({ expected }) => expected !== null) }
   return reach === 'any' ? [inOneStatement(parts, batch, own)] : inStatements(parts, batch, own)
 }
@@ -67,10 +71,9 @@ interface Part {
 }
 
 /** What a batch writes besides its own row, in the order of the tables. Parts that have no rows are left out. */
-function partsOf(batch: DecidedBatch, moved: readonly Moved[]): readonly Part[] {
+function partsOf(batch: DecidedBatch, moved: readonly Moved[], rows: DerivedRows): readonly Part[] {
   const known = moved.filter(({ expected }) => expected !== null)
   const opened = moved.filter(({ expected }) => expected === null)
-  const rows = derivedRows(batch)
   const openedHolds = rows.holds.filter(({ isOpened }) => isOpened)
   const changedHolds = rows.holds.filter(({ isOpened }) => !isOpened)
   return [

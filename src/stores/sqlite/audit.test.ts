@@ -11,18 +11,22 @@ import { DatabaseSync } from 'node:sqlite'
 import { after, before, test } from 'node:test'
 import { openTestLedger, tamper } from '../../../test/running/ledger.ts'
 import { live } from '../../../test/running/lived-account.ts'
-import { chargeOf } from '../../../test/running/memory-account.ts'
+import { chargeOf, MemoryAccount } from '../../../test/running/memory-account.ts'
+import * as buy from '../../../test/running/purchases.ts'
 import { TEST_START_MS } from '../../../test/running/store.ts'
 import * as make from '../../../test/running/store-commands.ts'
 import { transaction } from '../../../test/running/store-commands.ts'
 import { emptyAccount, poolOf } from '../../core/account.ts'
 import { encodeState } from '../../core/account-codec.ts'
 import { balanceOf } from '../../core/balance.ts'
+import type { PurchaseCommand } from '../../core/command.ts'
 import { micro } from '../../core/credits.ts'
+import { decide } from '../../core/decide.ts'
 import { decideCharge } from '../../core/decisions/charge.ts'
 import { decideRefund } from '../../core/decisions/refund.ts'
 import { openDraft } from '../../core/due.ts'
 import { evolve } from '../../core/evolve.ts'
+import type { Purchase, PurchaseFacts } from '../../core/purchase.ts'
 import { isCharge, type JournalRecord } from '../../core/record.ts'
 import { encodeRecord } from '../../core/record-codec.ts'
 import { isRefusal } from '../../core/refusals.ts'
@@ -99,6 +103,7 @@ const TABLES: Readonly<Record<string, { readonly check: AuditCheck; readonly exc
   grants: { check: 'grants', except: [] },
   holds: { check: 'holds', except: [] },
   refunds: { check: 'refunds', except: [] },
+  purchases: { check: 'purchases', except: [] },
   due_accounts: { check: 'due', except: [] },
   accounts: { check: 'accounts', except: [] },
   api_keys: { check: 'keys', except: ['last_used_at_ms'] },
@@ -127,6 +132,7 @@ function rowsOf(table: string): readonly string[] {
 /** Values that a column might be changed to; the first that its table takes, and that is another one, is planted. */
 function otherValues({ name, type }: Column): readonly string[] {
   const statuses = ['open', 'spent', 'expired', 'voided', 'live', 'captured', 'released', 'active', 'suspended', 'cap', 'reject']
+  if (name === 'watched') return ['1 - watched']
   if (type === 'INTEGER') return [`coalesce(${name}, 0) + 1`, `coalesce(${name}, 0) + 1000000`]
   return [...statuses.map((status) => `'${status}'`), `coalesce(${name}, '') || 'x'`]
 }
@@ -311,6 +317,32 @@ function expireGrantEarly(db: DatabaseSync): void {
   })
 }
 
+/** What a bug would forget, or make up, of a purchase when it decides on it. */
+type Forgetful = PurchaseCommand & { readonly forgets?: { readonly [Name in keyof Purchase]?: Purchase[Name] | 'not reversed' } }
+
+/** Appends what a command about a new purchase makes, and commands after it, decided with what they forget. */
+function bookAs(db: DatabaseSync, open: PurchaseCommand, then: (purchase: number) => readonly Forgetful[]): void {
+  const book = (command: Forgetful): number => {
+    const { records, state } = folded(db)
+    const facts = 'purchase' in command ? buy.purchaseIn(records, command.purchase) : null
+    const { forgets = {} } = command
+    const refunds = facts?.purchase.refunds.map((refund) => ({ ...refund, isReversed: false }))
+    const purchase = facts && { ...facts.purchase, ...forgets, ...(forgets.refunds === 'not reversed' ? { refunds } : {}) }
+    const account = new MemoryAccount()
+    account.journal.splice(0, 1, ...records)
+    const context = { nowMs: state.atMs, actor: 'provider', requestId: null } as const
+    const decision = decide(state, command, {
+      ...context,
+      facts: { ...account.facts, purchase: () => facts && ({ ...facts, purchase } as PurchaseFacts) },
+    })
+    assert.ok(!isRefusal(decision))
+    for (const record of decision.records) append(db, record)
+    return decision.records[0]?.seq ?? 0
+  }
+  const purchase = book(open)
+  for (const command of then(purchase)) book(command)
+}
+
 /** Faults that a bug would make: every hash is right. Each names all checks that must report it, and no other may. */
 const WRITTEN_BY_A_BUG: Readonly<Record<string, { readonly plant: (db: DatabaseSync) => unknown; readonly found: readonly AuditCheck[] }>> =
   {
@@ -405,6 +437,76 @@ const WRITTEN_BY_A_BUG: Readonly<Record<string, { readonly plant: (db: DatabaseS
         }
       },
       found: ['refunds'],
+    },
+    'a purchase that was paid a second time': {
+      plant: (db) =>
+        bookAs(db, buy.openCheckout(), (seq) => [buy.fulfil(seq), { ...buy.fulfil(seq, { payment: 'another' }), forgets: { paid: null } }]),
+      found: ['purchases'],
+    },
+    'a purchase that was paid with less than was asked for': {
+      plant: (db) =>
+        bookAs(db, buy.openCheckout(), (seq) => [
+          { ...buy.fulfil(seq, { amountMinor: 1 }), forgets: { terms: buy.termsOf({ amountMinor: 1 }) } },
+        ]),
+      found: ['purchases'],
+    },
+    'a purchase that gave more than was bought': {
+      plant: (db) => bookAs(db, buy.openCheckout(), (seq) => [{ ...buy.fulfil(seq), forgets: { terms: buy.termsOf({ credits: 1_000 }) } }]),
+      found: ['purchases'],
+    },
+    'a purchase that gave less than was bought': {
+      plant: (db) => bookAs(db, buy.openCheckout(), (seq) => [{ ...buy.fulfil(seq), forgets: { terms: buy.termsOf({ credits: 99 }) } }]),
+      found: ['purchases'],
+    },
+    'a bonus that was not bought': {
+      plant: (db) => bookAs(db, buy.openCheckout(), (seq) => [{ ...buy.fulfil(seq), forgets: { terms: buy.termsOf({ bonus: 5 }) } }]),
+      found: ['purchases'],
+    },
+    'a bonus that is missing': {
+      plant: (db) =>
+        bookAs(db, buy.openCheckout({ bonus: 5 }), (seq) => [
+          { ...buy.fulfil(seq), forgets: { terms: buy.termsOf() } },
+          buy.openCheckout(),
+        ]),
+      found: ['purchases'],
+    },
+    'refunds that took more than was bought': {
+      plant: (db) =>
+        bookAs(db, buy.openCheckout(), (seq) => [
+          buy.fulfil(seq),
+          buy.refundTopup(seq, 'one', 600),
+          { ...buy.refundTopup(seq, 'two', 600), forgets: { refunds: [] } },
+        ]),
+      found: ['purchases'],
+    },
+    'a lost dispute that took what a refund had taken before': {
+      plant: (db) =>
+        bookAs(db, buy.openCheckout(), (seq) => [
+          buy.fulfil(seq),
+          buy.openDispute(seq),
+          buy.refundTopup(seq, 'one', 600),
+          { ...buy.closeDispute(seq, 'lost'), forgets: { refunds: [] } },
+        ]),
+      found: ['purchases'],
+    },
+    'a refund that was reversed twice': {
+      plant: (db) =>
+        bookAs(db, buy.openCheckout(), (seq) => [
+          buy.fulfil(seq),
+          buy.refundTopup(seq, 'one', 600),
+          buy.reverseRefund(seq, 'one', { amountMinor: 600, taken: seq + 2 }),
+          { ...buy.reverseRefund(seq, 'one', { amountMinor: 600, taken: seq + 2 }), forgets: { refunds: 'not reversed' } },
+        ]),
+      found: ['purchases'],
+    },
+    'a checkout that expired before its end': {
+      plant: (db) => {
+        bookAs(db, buy.openCheckout(), () => [])
+        const { state } = folded(db)
+        const head = { actor: 'time', requestId: null, events: [] } as const
+        append(db, { kind: 'checkout_expired', ...head, seq: state.seq + 1, atMs: state.atMs, purchase: state.seq })
+      },
+      found: ['decisions'],
     },
     'a hold that expired before its end': { plant: expireHoldEarly, found: ['decisions'] },
     'a grant that expired before its end': { plant: expireGrantEarly, found: ['decisions'] },

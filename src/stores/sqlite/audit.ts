@@ -50,6 +50,7 @@ const DERIVED_TABLES = {
   grants: 'grants',
   holds: 'holds',
   refunds: 'refunds',
+  purchases: 'purchases',
   api_keys: 'keys',
   key_secrets: 'keys',
   due_accounts: 'due',
@@ -69,6 +70,7 @@ class FileAudit {
     grants: 0,
     holds: 0,
     refunds: 0,
+    purchases: 0,
     api_keys: 0,
     key_secrets: 0,
     due_accounts: 0,
@@ -252,6 +254,12 @@ class FileAudit {
       sql: REFUNDS,
       expected: [...audit.refunds].map(([charge, refunded]) => JSON.stringify([charge, `${refunded}`])),
     })
+    this.#compare('purchases', state.number, report, {
+      sql: PURCHASES,
+      expected: audit.purchases
+        .rows()
+        .map(([seq, status, openedAtMs, watched, ...rest]) => JSON.stringify([seq, status, openedAtMs, watched ? 1 : 0, ...rest])),
+    })
     const due = state.dueMs === FOREVER_MS ? [] : [JSON.stringify([state.dueMs])]
     this.#compare('due_accounts', state.number, report, { sql: 'select due_ms from due_accounts where account = ?', expected: due })
   }
@@ -342,6 +350,7 @@ const ROLLUPS =
   'select hour_ms, operation, key, credit_type, charges, credits, refunds, refunded, quantities from rollups where account = ?'
 const HOLDS = 'select seq, status, cast(credits as text), cast(held as text), expires_at_ms, late_charge from holds where account = ?'
 const REFUNDS = 'select charge, cast(refunded as text) from refunds where account = ?'
+const PURCHASES = 'select seq, status, opened_at_ms, watched, cast(ended as text), state from purchases where account = ?'
 const ACCOUNT = 'select name, external_id, metadata, capture_policy, status, created_at_ms, position from accounts where number = ?'
 const KEYS = 'select seq, hint, previous_until_ms, terms, created_at_ms, revoked_at_ms from api_keys where account = ?'
 const SECRETS = 'select key, hash, until_ms from key_secrets where account = ?'

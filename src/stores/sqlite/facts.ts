@@ -2,12 +2,15 @@
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Microcredits } from '../../core/credits.ts'
-import type { AccountFacts, ChargeFacts, ClosedGrant, EndedHold, Facts, KeyFacts } from '../../core/decisions/facts.ts'
-import { DEBT, drawsOf, isCharge, type JournalRecord } from '../../core/record.ts'
+import type { AccountFacts, ChargeFacts, ClosedGrant, EndedHold, Facts, KeyFacts, TakenFacts } from '../../core/decisions/facts.ts'
+import { termsOf } from '../../core/evolve.ts'
+import type { PurchaseFacts } from '../../core/purchase.ts'
+import { DEBT, drawsOf, grantMadeBy, isCharge, type JournalRecord, type Movement } from '../../core/record.ts'
 import type { GrantRow } from '../store.ts'
 import type { AccountReader } from './accounts.ts'
 import { ROW_COLUMNS, recordOf, type StoredRow } from './journal.ts'
 import type { KeyReader } from './profiles.ts'
+import { PurchaseReader } from './purchases.ts'
 
 interface RawHold {
   readonly status: EndedHold['status'] | 'live'
@@ -19,6 +22,7 @@ interface RawHold {
 export class FactsReader {
   readonly #accounts: AccountReader
   readonly #keys: KeyReader
+  readonly #purchases: PurchaseReader
   readonly #record: StatementSync
   readonly #grant: StatementSync
   readonly #hold: StatementSync
@@ -27,6 +31,7 @@ export class FactsReader {
   constructor(db: DatabaseSync, accounts: AccountReader, keys: KeyReader) {
     this.#accounts = accounts
     this.#keys = keys
+    this.#purchases = new PurchaseReader(db)
     this.#record = db.prepare(
       `select ${ROW_COLUMNS} from account_records r join journal j on j.position = r.position where r.account = ? and r.seq = ?`,
     )
@@ -48,6 +53,8 @@ export class FactsReader {
       endedHold: (seq) => fresh(() => this.#endedHold(account, seq)),
       closedGrant: (seq) => fresh(() => this.#closedGrant(account, seq)),
       key: (seq) => fresh(() => this.#key(account, seq)),
+      purchase: (seq) => fresh(() => this.#purchase(account, seq)),
+      taken: (seq) => fresh(() => this.#taken(account, seq)),
       profile: () => fresh(() => this.#profile(account)),
     }
   }
@@ -62,20 +69,32 @@ export class FactsReader {
     const record = this.recordAt(account, seq)
     if (!record || !isCharge(record)) return null
     const row = this.#refunded.get(account, seq) as { refunded: bigint } | undefined
-    const grants = new Set(drawsOf(record).map(({ grant }) => grant))
-    grants.delete(DEBT)
-    const closedGrants = [...grants].flatMap((grant) => this.#closedGrant(account, grant) ?? [])
+    const closedGrants = this.#closedGrants(account, drawsOf(record))
     return { record, refunded: (row?.refunded ?? 0n) as Microcredits, closedGrants }
+  }
+
+  #taken(account: number, seq: number): TakenFacts | null {
+    const record = this.recordAt(account, seq)
+    return record?.kind === 'topup_refunded' ? { record, closedGrants: this.#closedGrants(account, record.movements) } : null
+  }
+
+  #closedGrants(account: number, draws: readonly Movement[]): readonly ClosedGrant[] {
+    const grants = new Set(draws.map(({ grant }) => grant))
+    grants.delete(DEBT)
+    return [...grants].flatMap((grant) => this.#closedGrant(account, grant) ?? [])
+  }
+
+  #purchase(account: number, seq: number): PurchaseFacts | null {
+    return this.#purchases.at(account, seq) ?? null
   }
 
   #closedGrant(account: number, seq: number): ClosedGrant | null {
     const row = this.#grant.get(account, seq) as { status: GrantRow['status'] } | undefined
     if (!row || row.status === 'open') return null
     const record = this.recordAt(account, seq)
-    const grant = record?.kind === 'grant' || record?.kind === 'refund' ? record.grant : null
+    const grant = record ? grantMadeBy(record) : null
     if (!grant) throw new Error(`grant ${seq} of account ${account} has no record`)
-    const { source, priority, effectiveAtMs, expiresAtMs, paid } = grant
-    return { seq, source, priority, effectiveAtMs, expiresAtMs, paid, status: row.status }
+    return { ...termsOf(seq, grant), status: row.status }
   }
 
   #endedHold(account: number, seq: number): EndedHold | null {

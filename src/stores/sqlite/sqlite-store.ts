@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { AccountState } from '../../core/account.ts'
 import type { Microcredits } from '../../core/credits.ts'
+import type { PurchaseFacts } from '../../core/purchase.ts'
 import type { JournalRecord } from '../../core/record.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import { MAX_BATCH } from '../batch.ts'
@@ -20,11 +21,13 @@ import type {
   KeyRow,
   NewPriceBook,
   PriceBookRow,
+  PurchaseFilter,
   RecordPage,
   RecordQuery,
   SeqPage,
   Store,
   Transaction,
+  WatchedQuery,
 } from '../store.ts'
 import { AccountReader } from './accounts.ts'
 import { auditInThread } from './audit.ts'
@@ -37,6 +40,7 @@ import { Ledger } from './ledger.ts'
 import { type Entry, Memory } from './memory.ts'
 import { PriceBooks, Settings } from './price-books.ts'
 import { KeyReader, ProfileWriter } from './profiles.ts'
+import { PurchaseReader } from './purchases.ts'
 import { HistoryReader } from './reads.ts'
 import { SqliteStatements } from './statements.ts'
 import { ROWS_PER_RECORD, WriteBack } from './write-back.ts'
@@ -83,6 +87,7 @@ class SqliteStore implements Store {
   readonly #accounts: AccountReader
   readonly #keys: KeyReader
   readonly #history: HistoryReader
+  readonly #purchases: PurchaseReader
   readonly #keyFilter: KeyFilter
   readonly #books: PriceBooks
   readonly #settings: Settings
@@ -109,6 +114,7 @@ class SqliteStore implements Store {
     this.#accounts = new AccountReader(db)
     this.#keys = new KeyReader(db)
     this.#history = new HistoryReader(db, journal)
+    this.#purchases = new PurchaseReader(db)
     this.#keyFilter = new KeyFilter(db)
     this.#books = new PriceBooks(db)
     this.#settings = new Settings(db)
@@ -255,6 +261,20 @@ class SqliteStore implements Store {
   async refunds(account: number, charges: readonly number[]): Promise<ReadonlyMap<number, Microcredits>> {
     this.#upToDate(account)
     return this.#history.refunds(account, charges)
+  }
+
+  async purchase(account: number, seq: number): Promise<PurchaseFacts | undefined> {
+    this.#upToDate(account)
+    return this.#purchases.at(account, seq)
+  }
+
+  async purchases(account: number, filter: PurchaseFilter): Promise<readonly PurchaseFacts[]> {
+    this.#upToDate(account)
+    return this.#purchases.list(account, filter)
+  }
+
+  async watchedPurchases(query: WatchedQuery): ReturnType<Store['watchedPurchases']> {
+    return this.#purchases.watched(query)
   }
 
   async usage(account: number, range: { readonly fromMs: number; readonly toMs: number }): Promise<readonly HourRow[]> {

@@ -13,6 +13,7 @@ import type { ObjectChange } from '../projections.ts'
 import type { HourRow } from '../store.ts'
 import { ManyRows } from './many-rows.ts'
 import { type Entry, type Memory, prefixOf } from './memory.ts'
+import { PurchaseWriter } from './purchases.ts'
 
 /** Records that may wait before a sweep begins under load. */
 export const SWEEP_RECORDS = 50_000
@@ -167,6 +168,7 @@ class Statements {
   readonly saveSetting: StatementSync
   readonly #saveHour: StatementSync
   readonly #readHour: StatementSync
+  readonly #purchases: PurchaseWriter
   readonly #saveGrant: StatementSync
   readonly #saveHold: StatementSync
   readonly #endHold: StatementSync
@@ -196,6 +198,7 @@ class Statements {
       `select hour_ms as "hourMs", operation, key, credit_type as "creditType", charges, credits, refunds, refunded, quantities
        from rollups where account = ? and hour_ms = ? and operation = ? and key = ? and credit_type = ?`,
     )
+    this.#purchases = new PurchaseWriter(db)
     this.#saveGrant = db.prepare(
       'insert into grants (account, seq, status) values (?, ?, ?) on conflict (account, seq) do update set status = excluded.status',
     )
@@ -247,6 +250,9 @@ class Statements {
         break
       case 'refunds':
         this.#addRefund.run(account, change.charge, change.credits)
+        break
+      case 'purchases':
+        this.#purchases.apply(account, change)
         break
     }
   }
