@@ -24,6 +24,7 @@ const OWN_TABLES = [
   'journal',
   'key_secrets',
   'price_books',
+  'purchases',
   'refunds',
   'rollups',
   'settings',
