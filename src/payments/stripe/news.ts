@@ -1,0 +1,73 @@
+/** What Stripe's objects say, in Obol's words. A status that Obol does not know changes nothing. */
+
+import type { Stripe } from 'stripe'
+import type { Payment } from '../../core/record.ts'
+import type { CheckoutNews, DisputeNews, RefundNews } from '../provider.ts'
+
+/** The names under which Stripe keeps Obol's own ids with its objects. */
+export const CHECKOUT_KEY = 'obol_checkout'
+export const ACCOUNT_KEY = 'obol_account'
+export const REQUEST_KEY = 'obol_request'
+
+/** The checkout session's own part of the news; its payment intent must be expanded. */
+export function checkoutNews(session: Stripe.Checkout.Session): Omit<CheckoutNews, 'refunds' | 'disputes'> {
+  const status = statusOf(session)
+  return {
+    reference: session.id,
+    checkout: session.client_reference_id,
+    status,
+    payment: status === 'paid' ? paymentOf(session) : null,
+  }
+}
+
+/** A session that is complete and not paid waits for money that takes its time, or that did not come. */
+function statusOf({ status, payment_status, payment_intent }: Stripe.Checkout.Session): CheckoutNews['status'] {
+  if (status === 'expired') return 'expired'
+  if (status !== 'complete') return 'open'
+  if (payment_status !== 'unpaid') return 'paid'
+  const hasFailed =
+    typeof payment_intent === 'object' && (payment_intent?.status === 'requires_payment_method' || payment_intent?.status === 'canceled')
+  return hasFailed ? 'failed' : 'pending'
+}
+
+function paymentOf({ id, livemode, amount_subtotal, amount_total, currency, payment_intent }: Stripe.Checkout.Session): Payment | null {
+  const payment = idOf(payment_intent)
+  if (payment === null || amount_subtotal === null || amount_total === null || currency === null) return null
+  return { reference: id, payment, isLive: livemode, amountMinor: amount_subtotal, totalMinor: amount_total, currency }
+}
+
+/** The id of something that Stripe gives as it is, or by its id alone. */
+export function idOf(thing: string | { readonly id: string } | null | undefined): string | null {
+  return typeof thing === 'object' ? (thing?.id ?? null) : (thing ?? null)
+}
+
+const REFUND_STATUSES: Readonly<Record<string, RefundNews['status']>> = {
+  pending: 'standing',
+  requires_action: 'standing',
+  succeeded: 'standing',
+  failed: 'failed',
+  canceled: 'failed',
+}
+
+/** A refund; null: its status is none that Obol knows. */
+export function refundNews({ id, amount, metadata, status }: Stripe.Refund): RefundNews | null {
+  const known = REFUND_STATUSES[status ?? '']
+  return known ? { refund: id, request: metadata?.[REQUEST_KEY] ?? null, amountMinor: amount, status: known } : null
+}
+
+const DISPUTE_STATUSES: Readonly<Record<string, DisputeNews['status']>> = {
+  needs_response: 'open',
+  under_review: 'open',
+  warning_needs_response: 'open',
+  warning_under_review: 'open',
+  won: 'won',
+  warning_closed: 'won',
+  prevented: 'won',
+  lost: 'lost',
+}
+
+/** A dispute; null: its status is none that Obol knows, such as an appeal's. */
+export function disputeNews({ id, amount, status }: Stripe.Dispute): DisputeNews | null {
+  const known = DISPUTE_STATUSES[status]
+  return known ? { dispute: id, amountMinor: amount, status: known } : null
+}
