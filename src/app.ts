@@ -12,13 +12,18 @@ import { SignInThrottle } from './auth/sign-in-throttle.ts'
 import { SignedIn } from './auth/signed-in.ts'
 import { type Background, startBackground } from './background.ts'
 import { type Config, sqliteFile } from './config.ts'
+import { returnPath } from './http/checkout/return-page.ts'
 import { Mounts } from './http/dialects/mounts.ts'
 import { type OwnPort, openOwnPorts } from './http/dialects/own-ports.ts'
 import { buildServer, type DialectSettings } from './http/server.ts'
 import { redaction } from './logging.ts'
 import { inviteFirstOperator } from './operations/manage-users.ts'
+import type { Payments } from './operations/payments.ts'
 import { PriceList } from './operations/price-list.ts'
 import type { Services, SignInParts } from './operations/services.ts'
+import type { Provider } from './payments/provider.ts'
+import { Sandbox } from './payments/sandbox/sandbox.ts'
+import { StripeProvider } from './payments/stripe/stripe.ts'
 import { openPostgresStore } from './stores/postgres/postgres-store.ts'
 import { openSqliteStore } from './stores/sqlite/sqlite-store.ts'
 import type { Store } from './stores/store.ts'
@@ -61,8 +66,10 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     topUpUrl: config.OBOL_TOP_UP_URL,
     keyPrefix: config.OBOL_KEY_PREFIX,
   }
+  const publicUrl = (): string => config.OBOL_PUBLIC_URL ?? http.listeningOrigin
+  const payments = paymentsOf(config, { store, clock, publicUrl })
   const keyRing = new KeyRing(store, clock)
-  const services: Services = { store, prices, policy, clock, keyRing, signIn: await openSignIn(config, store, clock) }
+  const services: Services = { store, prices, policy, payments, clock, keyRing, signIn: await openSignIn(config, store, clock) }
   await offerFirstOperator(services, options.onFirstOperator)
   const mounts = new Mounts((config.OBOL_DIALECT_HOSTS ?? []).map(({ dialect, value: host }) => ({ dialect, host })))
   const http = await buildServer({
@@ -78,7 +85,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     logRequests: config.OBOL_LOG_REQUESTS,
   })
   options.extend?.(http)
-  const background = startBackground(services, log)
+  const background = startBackground(services, { log, ownUrl: () => (http.server.listening ? http.listeningOrigin : null) })
   const ownPorts: OwnPort[] = []
   const close = closer({ http, ownPorts, background, store })
   try {
@@ -105,6 +112,27 @@ async function openStore(config: Config, { clock, log }: { readonly clock: () =>
   if (file === null) return openPostgresStore({ url, maxCachedAccounts, clock, reach })
   const onFault = (fault: unknown): void => log.error({ err: fault }, 'writing back failed; it is tried again')
   return openSqliteStore({ file, clock, maxCachedAccounts, onFault })
+}
+
+interface PaymentParts {
+  readonly store: Store
+  readonly clock: () => number
+  /** Address of the server as its users see it. */
+  readonly publicUrl: () => string
+}
+
+/** How credits are paid for; null: not at all. */
+function paymentsOf(config: Config, { store, clock, publicUrl }: PaymentParts): Payments | null {
+  const provider = providerOf(config, { store, clock, publicUrl })
+  return provider && { provider, returnUrl: (checkout) => `${publicUrl()}${returnPath(store.secret, checkout)}` }
+}
+
+function providerOf(config: Config, { store, clock, publicUrl }: PaymentParts): Provider | null {
+  if (config.OBOL_PAYMENTS === 'sandbox')
+    return new Sandbox({ checkouts: store.sandboxCheckouts, secret: store.secret, clock, pagesUrl: () => `${publicUrl()}/sandbox` })
+  const { STRIPE_SECRET_KEY: secretKey, STRIPE_WEBHOOK_SECRET: webhookSecret, STRIPE_API_BASE: apiBase } = config
+  if (config.OBOL_PAYMENTS === 'off' || secretKey === null || webhookSecret === null) return null
+  return new StripeProvider({ secretKey, webhookSecret, apiBase, clock })
 }
 
 const OPERATOR_KEY_HASH = 'operator_key_hash'

@@ -2,7 +2,10 @@
 
 import type { Logger } from 'pino'
 import { isRefusal } from './core/refusals.ts'
+import { reconcile } from './operations/reconcile.ts'
 import type { Services } from './operations/services.ts'
+import { deliverEvents } from './payments/sandbox/deliveries.ts'
+import { Sandbox } from './payments/sandbox/sandbox.ts'
 import type { BackgroundWork, Notice } from './stores/store.ts'
 
 export interface Background {
@@ -16,7 +19,11 @@ const DUE_AT_ONCE = 500
 interface Task {
   readonly name: string
   readonly everyMs: number
-  readonly run: (services: Services) => Promise<void>
+  /** When its first turn is; default: as long after the start as the second is after the first. */
+  readonly firstMs?: number
+  readonly run: (services: Services, options: BackgroundOptions) => Promise<void>
+  /** Whether there is such work at all; default: yes. */
+  readonly isNeeded?: (services: Services) => boolean
   /** Of several servers one is enough. */
   readonly claim?: BackgroundWork
   /** News from other servers after which it runs at once. */
@@ -28,6 +35,15 @@ const TASKS: readonly Task[] = [
   { name: 'note when keys were used', everyMs: 60_000, run: ({ keyRing }) => keyRing.saveUses() },
   { name: 'see to the keys that sign access tokens', everyMs: 1_000, run: ({ signIn }) => signIn.tokens.maintain() },
   { name: 'remove sessions that are over', everyMs: 3_600_000, run: removeEndedSessions },
+  { name: 'tell what happened in the sandbox', everyMs: 250, claim: 'tell of sandbox', isNeeded: hasSandbox, run: tellOfSandbox },
+  {
+    name: 'ask the payment provider for lost news',
+    everyMs: 600_000,
+    firstMs: 5_000,
+    claim: 'reconcile',
+    isNeeded: ({ payments }) => payments !== null,
+    run: reconcile,
+  },
   {
     name: 'read prices that other servers published',
     everyMs: 1_000,
@@ -51,9 +67,29 @@ async function removeEndedSessions({ store, clock }: Services): Promise<void> {
   while (await store.sessions.removeEnded(clock())) await new Promise((resolve) => setImmediate(resolve))
 }
 
+function hasSandbox({ payments }: Services): boolean {
+  return payments?.provider instanceof Sandbox
+}
+
+/** The sandbox tells this server over HTTP, as a provider elsewhere would. */
+async function tellOfSandbox({ payments }: Services, { ownUrl, log }: BackgroundOptions): Promise<void> {
+  const url = ownUrl()
+  if (url === null || !(payments?.provider instanceof Sandbox)) return
+  const onFailure = (reason: string): void => log.warn(`an event of the sandbox was not confirmed and is told again: ${reason}`)
+  await deliverEvents(payments.provider, { url: `${url}/v1/payments/sandbox/events`, onFailure })
+}
+
+/** What tasks need besides services. */
+export interface BackgroundOptions {
+  readonly log: Logger
+  /** Where this server listens; null: nowhere yet. */
+  readonly ownUrl: () => string | null
+}
+
 /** Starts the tasks. One that fails is logged and runs again at its next turn. */
-export function startBackground(services: Services, log: Logger): Background {
-  const stops = TASKS.map((task) => start(task, services, log))
+export function startBackground(services: Services, options: BackgroundOptions): Background {
+  const tasks = TASKS.filter(({ isNeeded }) => isNeeded?.(services) ?? true)
+  const stops = tasks.map((task) => start(task, services, options))
   return {
     stop: async () => {
       await Promise.all(stops.map((stop) => stop()))
@@ -62,25 +98,47 @@ export function startBackground(services: Services, log: Logger): Background {
   }
 }
 
-function start({ name, everyMs, claim, after = [], run }: Task, services: Services, log: Logger): () => Promise<void> {
+/** Who wants to keep a claim asks for it so often, also while the work rests or takes long. */
+const CLAIM_AGAIN_MS = 1_000
+
+function start({ name, everyMs, firstMs = everyMs, claim, after = [], run }: Task, services: Services, options: BackgroundOptions) {
+  const stepMs = claim === undefined ? everyMs : Math.min(everyMs, CLAIM_AGAIN_MS)
+  let stepsLeft = Math.ceil(firstMs / stepMs)
+  let asking: Promise<void> | null = null
   let running: Promise<void> | null = null
   let isStopped = false
-  const work = async (): Promise<void> => {
-    if (claim === undefined || (await services.store.claim(claim))) await run(services)
-  }
-  const turn = (): void => {
-    if (isStopped) return
-    running ??= work()
-      .catch((fault: unknown) => log.error({ err: fault }, `${name}: failed`))
+  const log = (fault: unknown): void => options.log.error({ err: fault }, `${name}: failed`)
+  const take = async (): Promise<void> => {
+    if (claim !== undefined && !(await services.store.claim(claim))) return
+    if (isStopped || running !== null || stepsLeft > 0) return
+    stepsLeft = Math.ceil(everyMs / stepMs)
+    running = run(services, options)
+      .catch(log)
       .finally(() => {
         running = null
       })
   }
-  const timer = setInterval(turn, everyMs)
-  if (after.length > 0) services.store.watch(({ of }) => after.includes(of) && turn())
-  return async () => {
+  const turn = (): void => {
+    if (isStopped) return
+    asking ??= take()
+      .catch(log)
+      .finally(() => {
+        asking = null
+      })
+  }
+  const timer = setInterval(() => {
+    stepsLeft -= 1
+    turn()
+  }, stepMs)
+  const hurry = (): void => {
+    stepsLeft = 0
+    turn()
+  }
+  if (after.length > 0) services.store.watch(({ of }) => after.includes(of) && hurry())
+  return async (): Promise<void> => {
     isStopped = true
     clearInterval(timer)
+    await asking
     await running
   }
 }

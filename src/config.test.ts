@@ -40,6 +40,10 @@ test('every setting has a value when nothing is set, or null where it has no def
     OBOL_SHORTGENIUS_HANDLER_URL: null,
     OBOL_SHORTGENIUS_HANDLER_SECONDS: 60,
     OBOL_TOP_UP_URL: null,
+    OBOL_PAYMENTS: 'off',
+    STRIPE_SECRET_KEY: null,
+    STRIPE_WEBHOOK_SECRET: null,
+    STRIPE_API_BASE: 'https://api.stripe.com',
     OBOL_CAPTURE_POLICY: 'overdraft',
     OBOL_REFUND_GRANT_DAYS: 30,
     OBOL_RATE_LIMIT: { requests: 600, windowSeconds: 60 },
@@ -82,6 +86,10 @@ const READ: readonly (readonly [name: SettingName, text: string, value: unknown]
   ['OBOL_SHORTGENIUS_HANDLER_URL', 'https://a:b@example.com/work/', 'https://a:b@example.com/work'],
   ['OBOL_SHORTGENIUS_HANDLER_SECONDS', '300', 300],
   ['OBOL_TOP_UP_URL', 'https://example.com/buy?from=obol', 'https://example.com/buy?from=obol'],
+  ['OBOL_PAYMENTS', 'sandbox', 'sandbox'],
+  ['STRIPE_SECRET_KEY', 'rk_live_0123456789', 'rk_live_0123456789'],
+  ['STRIPE_WEBHOOK_SECRET', 'whsec_0123456789', 'whsec_0123456789'],
+  ['STRIPE_API_BASE', 'http://127.0.0.1:12111/', 'http://127.0.0.1:12111'],
   ['OBOL_CAPTURE_POLICY', 'cap', 'cap'],
   ['OBOL_REFUND_GRANT_DAYS', '1', 1],
   ['OBOL_RATE_LIMIT', '10/1', { requests: 10, windowSeconds: 1 }],
@@ -122,6 +130,10 @@ const REFUSED: readonly (readonly [name: SettingName, ...texts: string[]])[] = [
   ['OBOL_SHORTGENIUS_HANDLER_URL', 'example.com', 'file:///etc/passwd', 'https://example.com/?a=b'],
   ['OBOL_SHORTGENIUS_HANDLER_SECONDS', '0', '301', '1.5'],
   ['OBOL_TOP_UP_URL', 'example.com', '/buy'],
+  ['OBOL_PAYMENTS', 'Stripe', 'on', 'paypal'],
+  ['STRIPE_SECRET_KEY', 'pk_live_0123456789', 'sk_live_', 'sk_live_0123 456789'],
+  ['STRIPE_WEBHOOK_SECRET', 'secret', 'whsec_'],
+  ['STRIPE_API_BASE', 'api.stripe.com'],
   ['OBOL_CAPTURE_POLICY', 'Cap', 'never'],
   ['OBOL_REFUND_GRANT_DAYS', '0', '3651', '1.5'],
   ['OBOL_RATE_LIMIT', '600', '0/60', '600/0', '600/60/1', '600 / 60', '-1/60'],
@@ -157,6 +169,16 @@ test('all faults are told at once', () => {
     faults.map((fault) => fault.split(' ', 1)[0]),
     ['OBOL_PORT', 'OBOL_RATE_LIMIT', 'OBOL_LOG_LEVEL'],
   )
+})
+
+test('whoever sells through Stripe must say with which key, and how its events are signed', () => {
+  const stripe = { OBOL_PAYMENTS: 'stripe', STRIPE_SECRET_KEY: 'sk_test_0123456789', STRIPE_WEBHOOK_SECRET: 'whsec_0123456789' }
+  assert.equal(readConfig(stripe).config.OBOL_PAYMENTS, 'stripe')
+  for (const missing of ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET'])
+    assert.deepEqual(faultsOf({ ...stripe, [missing]: '' }), [`OBOL_PAYMENTS is stripe: set ${missing} as well.`])
+  assert.deepEqual(faultsOf({ OBOL_PAYMENTS: 'stripe' }), [
+    'OBOL_PAYMENTS is stripe: set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET as well.',
+  ])
 })
 
 test('a setting that is empty counts as not set', () => {

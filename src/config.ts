@@ -181,6 +181,33 @@ export const SETTINGS = {
     parse: httpAddress,
     form: 'an http or https address',
   },
+  OBOL_PAYMENTS: {
+    meaning:
+      'How credits are paid for: `stripe`; `sandbox`, which takes no money and gives credits all the same, for trying out; `off`: not at all. `obol dev` uses the sandbox unless told otherwise.',
+    fallback: 'off',
+    parse: oneOf('sandbox', 'stripe', 'off'),
+    form: 'sandbox, stripe or off',
+  },
+  STRIPE_SECRET_KEY: {
+    meaning: "Stripe's secret or restricted key, with `OBOL_PAYMENTS=stripe`. A test key sells for play money.",
+    fallback: null,
+    isSecret: true,
+    parse: (value: string) => (/^[sr]k_(live|test)_\w{8,}$/.test(value) ? value : undefined),
+    form: 'a key that begins with sk_live_, sk_test_, rk_live_ or rk_test_',
+  },
+  STRIPE_WEBHOOK_SECRET: {
+    meaning: 'Secret of the webhook endpoint that leads to `/v1/payments/stripe/events`, with `OBOL_PAYMENTS=stripe`.',
+    fallback: null,
+    isSecret: true,
+    parse: (value: string) => (/^whsec_\S{8,}$/.test(value) ? value : undefined),
+    form: 'a secret that begins with whsec_',
+  },
+  STRIPE_API_BASE: {
+    meaning: "Address of Stripe's API.",
+    fallback: 'https://api.stripe.com',
+    parse: httpAddress,
+    form: 'an http or https address',
+  },
   OBOL_CAPTURE_POLICY: {
     meaning: 'What a capture above its hold does when neither request, hold nor account says.',
     fallback: 'overdraft',
@@ -245,6 +272,8 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
+const STRIPE_NEEDS = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET'] as const satisfies readonly SettingName[]
+
 /** Names that other parts of Obol read: not settings of the server, and not misspelt ones. */
 const OTHERS = new Set(['OBOL_URL'])
 
@@ -258,6 +287,8 @@ export function readConfig(environment: Environment): {
 } {
   const config = readNamed(environment, Object.keys(SETTINGS) as SettingName[])
   refuseUnserved(config)
+  const missing = config.OBOL_PAYMENTS === 'stripe' ? STRIPE_NEEDS.filter((name) => config[name] === null) : []
+  if (missing.length > 0) throw new ConfigError(`OBOL_PAYMENTS is stripe: set ${missing.join(' and ')} as well.`)
   const known = (name: string): boolean => name in SETTINGS || OTHERS.has(name) || (name.endsWith('_FILE') && name.slice(0, -5) in SETTINGS)
   const unknown = Object.keys(environment).filter((name) => name.startsWith('OBOL_') && !name.startsWith('OBOL_TEST_') && !known(name))
   return { config, unknown }

@@ -61,7 +61,7 @@ interface Credits {
   readonly credit_types: Readonly<Record<string, { readonly available: string }>>
 }
 
-test('obol dev prints its address, keys that work, and two lines that do what they say when they are pasted', async (t) => {
+test('obol dev prints its address, keys that work, and lines that do what they say when they are pasted', async (t) => {
   const server = await startServer(t, 'dev', { cwd: makeFolder(t) })
   const { url, operatorKey, accounts, curls } = welcomeOf(server)
   assert.equal(server.said.stderr, '')
@@ -73,13 +73,16 @@ test('obol dev prints its address, keys that work, and two lines that do what th
   assert.match(server.said.stdout, /Dialects +\/shortgenius {2}\/audiopod {2}\/videodb {2}\/evolink/)
   const evolink = await fetch(`${url}/evolink/v1/credits`, { headers: { authorization: `Bearer ${accounts[0]?.key}` } })
   assert.equal(evolink.status, 200)
-  assert.equal(curls.length, 2)
+  assert.equal(curls.length, 3)
   const credits = (await paste(curls[0] ?? '')) as unknown as Credits & { account: string }
   assert.equal(credits.account, accounts[0]?.id)
   assert.equal(credits.credit_types.credits?.available, '21894.4777')
   const charge = await paste(curls[1] ?? '')
   assert.deepEqual([charge.object, charge.credits, charge.account], ['charge', '990', accounts[0]?.id])
   assert.deepEqual(await paste(curls[1] ?? ''), charge, 'the second time, the key makes it a replay')
+  const checkout = await paste(curls[2] ?? '')
+  assert.deepEqual([checkout.object, checkout.mode, checkout.credits], ['checkout_session', 'test', '7500'])
+  assert.match(await (await fetch(String(checkout.url))).text(), /No real money is paid here/)
   for (const { id, key } of accounts) {
     const { body } = await makeClient(url, key).call('GET', '/v1/key')
     assert.equal((body as { account: string }).account, id)

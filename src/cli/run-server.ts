@@ -7,7 +7,7 @@ import { StoreUnavailableError } from '../stores/unavailable.ts'
 import { CliError, EXIT, makeClient } from './client.ts'
 import { type DevSecrets, devSecretsFile, readDevSecrets, saveDevSecrets } from './dev-secrets.ts'
 import { openSampleUser } from './sample-user.ts'
-import { openSampleAccounts, publishSamplePrices } from './samples.ts'
+import { offerSampleTopups, openSampleAccounts, publishSamplePrices } from './samples.ts'
 import { readSettings } from './settings.ts'
 
 /** Longest that a stop may take before the process ends all the same. */
@@ -25,6 +25,7 @@ export async function serve(environment: Environment): Promise<void> {
       for (const name of unknown) log.warn(`${name} is not a setting and is ignored; docs/reference/settings.md lists them`)
     },
   })
+  if (config.OBOL_PAYMENTS === 'sandbox') obol.log.warn(SANDBOX_WARNING)
   signals.stop(obol)
 }
 
@@ -42,6 +43,9 @@ First operator user: whoever sends this token within 24 hours, with an e-mail ad
 `
 }
 
+const SANDBOX_WARNING =
+  'OBOL_PAYMENTS is sandbox: every customer can have credits for nothing. Set stripe or off where credits are worth something.'
+
 /** Runs a server with sample prices and accounts, and shows how to use it. */
 export async function dev(environment: Environment): Promise<void> {
   const { config } = readSettings(environment)
@@ -53,10 +57,11 @@ export async function dev(environment: Environment): Promise<void> {
     ...config,
     OBOL_OPERATOR_KEY: operator_key,
     OBOL_LOG_LEVEL: environment.OBOL_LOG_LEVEL ? config.OBOL_LOG_LEVEL : 'warn',
+    OBOL_PAYMENTS: environment.OBOL_PAYMENTS ? config.OBOL_PAYMENTS : 'sandbox',
   })
   signals.stop(obol)
   try {
-    const secrets = await addSamples(obol.address, { ...known, operator_key }, file)
+    const secrets = await addSamples(obol, { ...known, operator_key }, file)
     console.log(welcome(obol, secrets, { file, dialects: config.OBOL_DIALECTS }))
   } catch (fault) {
     await obol.close()
@@ -65,10 +70,11 @@ export async function dev(environment: Environment): Promise<void> {
 }
 
 /** Publishes the sample prices and opens the sample accounts, so far as they are not there. Keys that still work stay. */
-async function addSamples(address: string, known: DevSecrets, file: string): Promise<DevSecrets> {
-  const client = makeClient(address, known.operator_key)
+async function addSamples(obol: Obol, known: DevSecrets, file: string): Promise<DevSecrets> {
+  const client = makeClient(obol.address, known.operator_key)
   saveDevSecrets(file, known)
   await publishSamplePrices(client)
+  if (obol.services.payments !== null) await offerSampleTopups(client)
   const accounts = await openSampleAccounts(client, { known: known.accounts ?? [], nowMs: Date.now() })
   const user = await openSampleUser(client, { account: accounts[0]?.id ?? '', known: known.user })
   const secrets = { ...known, accounts, user }
@@ -170,6 +176,10 @@ What does ${first?.name} have?
 Charge 90 seconds of transcription (the second time, the key makes it a replay):
 
   curl -s ${address}/v1/charges -H "Authorization: Bearer ${operator_key}" -H "Content-Type: application/json" -H "Idempotency-Key: my-first-charge" -d '{"account":"${first?.id}","operation":"transcription","quantities":{"second":90}}'
+
+Buy credits, on a checkout page that takes no money (open its "url" in a browser):
+
+  curl -s ${address}/v1/checkout-sessions -H "Authorization: Bearer ${first?.key}" -H "Content-Type: application/json" -H "Idempotency-Key: my-first-checkout" -d '{"amount_minor":1000}'
 
 Stop with Ctrl-C. These secrets are kept in ${file} for the next start; "obol serve" keeps none.
 `

@@ -72,6 +72,27 @@ export async function publishSamplePrices({ call }: Client): Promise<void> {
   await call('POST', '/v1/price-book', JSON.parse(readFileSync(SAMPLE_PRICES_FILE, 'utf8')), 'sample-prices')
 }
 
+const SAMPLE_TOPUPS = {
+  currency: 'eur',
+  credits_per_unit: '750',
+  min_minor: 500,
+  max_minor: 100_000,
+  packs: [
+    { id: 'starter', name: 'Starter', amount_minor: 1_000 },
+    { id: 'studio', name: 'Studio', amount_minor: 10_000, bonus_credits: '7500', bonus_expires_in_days: 365 },
+  ],
+}
+
+/** Offers sample top-ups, if nothing is on offer. */
+export async function offerSampleTopups({ call }: Client): Promise<void> {
+  try {
+    await call('GET', '/v1/topups/options')
+  } catch (fault) {
+    if (!(fault instanceof ServerError) || fault.code !== 'topups_not_offered') throw fault
+    await call('PUT', '/v1/topups/options', SAMPLE_TOPUPS)
+  }
+}
+
 /**
  * Opens the sample accounts. What is there already is found again by the names of its requests. Keys that are known and still
  * work stay as they are.

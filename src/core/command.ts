@@ -31,10 +31,7 @@ export type ProviderNews =
   | { readonly kind: 'fulfil'; readonly purchase: number; readonly payment: Payment }
   | { readonly kind: 'refuse_topup_refund'; readonly purchase: number; readonly request: number; readonly reason: string }
   | ({ readonly kind: 'refund_topup' } & RefundTold)
-  | ({ readonly kind: 'reverse_topup_refund'; readonly grantDays: number } & RefundTold & {
-        /** Sequence of the record that took credits; null: the refund was never seen to succeed. */
-        readonly taken: number | null
-      })
+  | ({ readonly kind: 'reverse_topup_refund'; readonly grantDays: number } & RefundTold)
   | ({ readonly kind: 'open_dispute' } & DisputeTold)
   | ({ readonly kind: 'close_dispute'; readonly outcome: 'won' | 'lost'; readonly grantDays: number } & DisputeTold)
 

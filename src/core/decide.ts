@@ -21,6 +21,7 @@ import { decideRefund } from './decisions/refund.ts'
 import { decideRefuseRefund, decideRequestRefund, decideReverseRefund, decideTopupRefund } from './decisions/take-back.ts'
 import type { Context, Decision } from './draft.ts'
 import { openDraft } from './due.ts'
+import { takenSeq } from './purchase.ts'
 import type { Refusal } from './refusals.ts'
 
 /** What a command is decided with besides the state. */
@@ -90,8 +91,8 @@ function decidePurchase(state: AccountState, command: PurchaseCommand, context: 
     case 'refund_topup':
       return decideTopupRefund(state, { ...command, facts }, context)
     case 'reverse_topup_refund': {
-      const taken = command.taken === null ? null : context.facts.taken(command.taken)
-      return decideReverseRefund(state, { ...command, facts, taken }, context)
+      const taken = takenSeq(facts?.purchase, command.refund)
+      return decideReverseRefund(state, { ...command, facts, taken: taken === null ? null : context.facts.taken(taken) }, context)
     }
     case 'open_dispute':
       return decideOpenDispute(state, { ...command, facts }, context)

@@ -16,7 +16,7 @@ import {
 } from './record.ts'
 
 /** Most refunds, requests for refunds and disputes of one purchase, together. */
-export const MAX_PURCHASE_EVENTS = 500
+export const MAX_PURCHASE_EVENTS = 200
 
 /** Where a purchase stands. `expired` and `canceled` are not the last word: money that arrives later counts. */
 export type PurchaseStatus = 'open' | 'pending' | 'paid' | 'expired' | 'failed' | 'canceled'
@@ -34,6 +34,8 @@ export interface RefundRequest {
 export interface PurchaseRefund {
   /** The provider's name of it. */
   readonly refund: string
+  /** Sequence of the record that asked for it; null: it was made at the provider. */
+  readonly request: number | null
   /** Sequence of the record that took credits back; null: it failed before it was seen. */
   readonly seq: number | null
   readonly amountMinor: number
@@ -94,6 +96,11 @@ export function takenFrom({ refunds, disputes }: Purchase): bigint {
   return disputes.reduce((sum, { credits }) => sum + credits, refunded)
 }
 
+/** Sequence of the record by which a refund took credits; null: it took none, or is unknown. */
+export function takenSeq(purchase: Purchase | undefined, refund: string): number | null {
+  return purchase?.refunds.find((known) => known.refund === refund)?.seq ?? null
+}
+
 /** Money that has gone back, by refunds that stand and disputes that were lost: never more than was paid. */
 export function returnedMinor({ refunds, disputes, paid }: Purchase): number {
   const refunded = refunds.reduce((sum, { amountMinor, isReversed }) => (isReversed ? sum : sum + amountMinor), 0)
@@ -113,6 +120,12 @@ export function claimOn({ purchase, ended }: Pick<PurchaseFacts, 'purchase' | 'e
   const due = (bought * BigInt(Math.min(returned, total))) / BigInt(total) - taken
   const left = bought - taken - ended
   return micro(most(0n, due < left ? due : left))
+}
+
+/** Money that can still be paid back: what has gone back, and what was asked for and is not answered, taken off. */
+export function refundableMinor(purchase: Purchase): number {
+  const asked = purchase.requests.reduce((sum, request) => (request.outcome === null ? sum + request.amountMinor : sum), 0)
+  return Math.max(0, (purchase.paid?.payment.totalMinor ?? 0) - returnedMinor(purchase) - asked)
 }
 
 /** Whether the provider has to be asked what became of it. */
@@ -188,7 +201,7 @@ function answered({ requests }: Purchase, seq: number | null, outcome: 'made' | 
 
 function refunded(before: Purchase, { seq, refund, request, amountMinor, credits }: TopupRefunded): Partial<Purchase> {
   if (before.refunds.some((known) => known.refund === refund)) throw new Error(`record ${seq} has refund ${refund} again`)
-  const refunds = [...before.refunds, { refund, seq, amountMinor, credits, isReversed: false }]
+  const refunds = [...before.refunds, { refund, request, seq, amountMinor, credits, isReversed: false }]
   return { refunds, requests: answered(before, request, 'made') }
 }
 
@@ -196,7 +209,7 @@ function refunded(before: Purchase, { seq, refund, request, amountMinor, credits
 function reversed(before: Purchase, { seq, refund, request, amountMinor, credits }: TopupRefundReversed): Partial<Purchase> {
   const known = before.refunds.find((candidate) => candidate.refund === refund)
   if (known?.isReversed || (known?.credits ?? 0n) !== credits) throw new Error(`record ${seq} cannot reverse refund ${refund}`)
-  const after = { refund, seq: known?.seq ?? null, amountMinor, credits, isReversed: true }
+  const after = { refund, request, seq: known?.seq ?? null, amountMinor, credits, isReversed: true }
   return { refunds: replaced(before.refunds, known, after), requests: answered(before, request, 'made') }
 }
 

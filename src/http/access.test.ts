@@ -16,6 +16,7 @@ import {
   type TestObol,
 } from '../../test/running/obol.ts'
 import { signUp } from '../../test/running/people.ts'
+import { buyIn, TEST_OPTIONS } from '../../test/running/sandbox.ts'
 import { startObol } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { INSTALLED_DIALECTS } from './dialects/installed.ts'
@@ -44,11 +45,19 @@ const CUSTOMER_ROUTES = new Set([
   'GET /v1/users',
   'GET /v1/users/{user}',
   'DELETE /v1/users/{user}/memberships/{account}',
+  'GET /v1/topups/options',
+  'POST /v1/checkout-sessions',
+  'POST /v1/checkout-sessions/{checkout_session}/cancel',
+  'GET /v1/checkout-sessions',
+  'GET /v1/checkout-sessions/{checkout_session}',
+  'GET /v1/topups',
+  'GET /v1/topups/{topup}',
 ])
 
-/** What an owner may do in an account, and a member may not: of these, a key may what its scope says, and nothing about users. */
+/** What an owner may do in an account, and a member may not: of these, a key may buy, may what its scope says, and nothing about users. */
 function isForOwners({ name, method }: Operation): boolean {
-  return CUSTOMER_ROUTES.has(name) && (name.includes('/users') || (name.includes('/keys') && method !== 'GET'))
+  const isChange = /\/(keys|checkout-sessions)/.test(name) && method !== 'GET'
+  return CUSTOMER_ROUTES.has(name) && (name.includes('/users') || isChange)
 }
 
 /** What is about the user who asks. */
@@ -74,6 +83,14 @@ const ENDS_TOKENS = 'POST /v1/auth/signing-keys/replace'
 
 /** What anybody may call. */
 const PUBLIC_ROUTES = ['/livez', '/healthz', '/readyz', '/openapi.json', '/docs', '/docs/', '/docs/js/scalar.js', '/problems/:code']
+
+/** What customers and payment providers call on the way of a payment, where credits are sold through the sandbox. */
+const PAYMENT_ROUTES = [
+  'POST /v1/payments/:provider/events',
+  'GET /checkout/:checkout/return',
+  'GET /sandbox/:reference',
+  'POST /sandbox/:reference',
+]
 
 interface Operation {
   readonly name: string
@@ -116,6 +133,8 @@ const UNKNOWN = {
   grant: 'grant_0000000100000009',
   key: 'key_0000000100000009',
   user: 'user_0000000000000009',
+  checkout_session: 'cs_0000000100000009',
+  topup: 'topup_0000000100000009',
 }
 
 /** A body in which the caller may find nothing wrong but who they are. */
@@ -127,6 +146,9 @@ const BODIES: Readonly<Record<string, object>> = {
   'POST /v1/holds/{hold}/increase': { amount: '1' },
   'PATCH /v1/users/{user}': { status: 'active' },
   'PUT /v1/users/{user}/memberships/{account}': { role: 'member' },
+  'PUT /v1/topups/options': TEST_OPTIONS,
+  'POST /v1/checkout-sessions': { amount_minor: 1_000 },
+  'POST /v1/topups/{topup}/simulate': { event: 'dispute' },
 }
 
 function bodyOf({ name, method }: Operation): object | undefined {
@@ -153,7 +175,7 @@ test('a route that does not say who may call it keeps the server from starting',
 })
 
 test('every route against every caller', async (t) => {
-  const obol = await startTestObol(t)
+  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
   const { call } = obol
   await publishTestPrices(obol)
   const account = await openAccount(obol)
@@ -174,7 +196,7 @@ test('every route against every caller', async (t) => {
   await t.test('every route of the server is documented or public, and nothing else is documented', async () => {
     const served = routesOf(obol.obol.http.printRoutes({ commonPrefix: false }))
     const named = documented.map(({ name }) => name.replaceAll(/\{(\w+)\}/g, ':$1'))
-    const open = PUBLIC_ROUTES.map((path) => `GET ${path}`)
+    const open = [...PUBLIC_ROUTES.map((path) => `GET ${path}`), ...PAYMENT_ROUTES]
     const ofDialects = await Promise.all(DIALECTS.map((name) => routesOfDialect(obol, name)))
     assert.deepEqual(served.toSorted(), [...named, ...open, ...ofDialects.flat()].toSorted())
   })
@@ -245,6 +267,11 @@ test('every route against every caller', async (t) => {
     for (const path of [...PUBLIC_ROUTES.map((route) => route.replace(':code', 'not_found')), '/.well-known/jwks.json'])
       for (const key of [null, 'nonsense', 'a.b.c', secret, OPERATOR_KEY])
         assert.equal((await call('GET', path, undefined, { key })).status, 200, path)
+    for (const [method = '', path = ''] of PAYMENT_ROUTES.map((route) => route.replace(':provider', 'sandbox').split(' ')))
+      for (const key of [null, 'nonsense', secret, OPERATOR_KEY]) {
+        const { status } = await call(method, path, method === 'POST' ? {} : undefined, { key })
+        assert.ok([400, 404, 415].includes(status), `${method} ${path}: ${status}`)
+      }
   })
 
   await t.test('none of this wrote anything but the keys that a key with the scope and an owner made', async () => {
@@ -280,7 +307,7 @@ function routesOf(tree: string): readonly string[] {
 }
 
 test("other people's things", async (t) => {
-  const obol = await startTestObol(t)
+  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
   const { call } = obol
   await publishTestPrices(obol)
   const own = await openAccount(obol)
@@ -344,6 +371,8 @@ test("other people's things", async (t) => {
       ['/v1/grants', 'starting_after', 'grant'],
       ['/v1/holds', 'starting_after', 'hold'],
       ['/v1/keys', 'starting_after', 'key'],
+      ['/v1/checkout-sessions', 'starting_after', 'checkout_session'],
+      ['/v1/topups', 'starting_after', 'topup'],
       ['/v1/users', 'starting_after', 'user'],
       ['/v1/users', 'ending_before', 'user'],
     ] as const) {
@@ -397,5 +426,6 @@ async function thingsOf(obol: TestObol): Promise<typeof UNKNOWN> {
   const charge = (await call('POST', '/v1/charges', { key, operation: 'unit' })).body.id
   const hold = (await call('POST', '/v1/holds', { key, operation: 'unit' })).body.id
   const { id: user } = await signUp(obol, 'other@example.com', { account, role: 'owner' })
-  return { account, charge, hold, grant, key, user }
+  const { checkout_session, topup } = await buyIn(obol, account)
+  return { account, charge, hold, grant, key, user, checkout_session, topup }
 }

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import type { Refusal } from '../core/refusals.ts'
+import { ProviderUnavailableError, SignatureInvalidError } from '../payments/provider.ts'
 import { OutOfServiceError, OverloadedError } from '../stores/store.ts'
 import { PROBLEMS, type ProblemCode, ProblemError, type ProblemPlace, pointerTo, problemType } from './problems.ts'
 
@@ -60,6 +61,7 @@ function problemOf(error: FastifyError | Error, request: FastifyRequest): Proble
     request.log.error({ err: error }, 'the store is out of service')
     return new ProblemError('not_ready', `${error.message} Send the request again, with the same Idempotency-Key.`, { retry_after: 1 })
   }
+  if (error instanceof ProviderUnavailableError || error instanceof SignatureInvalidError) return providerProblem(error, request)
   const { validation, validationContext, statusCode, code } = error as FastifyError
   if (validation) return invalidRequest(validation, validationContext ?? 'body')
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE' || statusCode === 413)
@@ -69,6 +71,13 @@ function problemOf(error: FastifyError | Error, request: FastifyRequest): Proble
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new ProblemError('invalid_request', error.message)
   request.log.error({ err: error }, 'the request failed')
   return new ProblemError('internal_error', 'Obol failed. The log has the cause under this request id.')
+}
+
+function providerProblem(error: ProviderUnavailableError | SignatureInvalidError, request: FastifyRequest): ProblemError {
+  request.log.warn({ err: error }, 'a payment provider was not understood')
+  return error instanceof SignatureInvalidError
+    ? new ProblemError('signature_invalid', 'The event is not one that the payment provider signed just now.')
+    : new ProblemError('provider_unavailable', 'The payment provider did not answer.', { retry_after: 2 })
 }
 
 const PARTS: Readonly<Record<string, string>> = { querystring: 'query', params: 'path', headers: 'header' }

@@ -19,13 +19,20 @@ import {
   type TestObol,
 } from '../../test/running/obol.ts'
 import { PASSWORD, type Person, refresh, signIn, signUp } from '../../test/running/people.ts'
+import { fulfil, openCheckout } from '../../test/running/purchases.ts'
+import { openShop, type Shop, TEST_OPTIONS } from '../../test/running/sandbox.ts'
+import { openAccount as openLedger, seqOf } from '../../test/running/store-commands.ts'
 import { startObol } from '../app.ts'
 import { hashSecret } from '../auth/secrets.ts'
 import { readConfig } from '../config.ts'
+import { objectId } from '../core/ids.ts'
+import { MAX_PURCHASE_EVENTS } from '../core/purchase.ts'
 import { PROBLEMS, type ProblemCode } from './problems.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
+/** The number of an account that has bought from a provider that the server does not have. */
+const BUYER = 7
 
 interface Scene extends TestObol {
   readonly t: TestContext
@@ -39,6 +46,32 @@ interface Scene extends TestObol {
 type Reached = Readonly<Record<ProblemCode, readonly [status: number, reach: (scene: Scene) => Promise<TestAnswer>]>>
 
 const unit = (account: string, more: object = {}): object => ({ account, operation: 'unit', ...more })
+
+interface Selling extends Pick<Scene, 'account' | 'post' | 'call'> {
+  readonly press: Shop['press']
+}
+
+/** A server that sells through the sandbox. */
+async function shopOf({ t }: Scene): Promise<Selling> {
+  const shop = await openShop(t)
+  return { ...shop, post: (path, body, options) => shop.call('POST', path, body, options) }
+}
+
+const buy = ({ account }: Selling): object => ({ account, amount_minor: 1_000 })
+
+/** Cancels a checkout that was paid a moment before. */
+async function cancelPaid(selling: Selling): Promise<TestAnswer> {
+  const { body } = await selling.post('/v1/checkout-sessions', buy(selling))
+  await selling.press(body, 'pay')
+  return selling.post(`/v1/checkout-sessions/${body.id}/cancel`)
+}
+
+async function bought(scene: Scene): Promise<Selling & { readonly topup: string }> {
+  const selling = await shopOf(scene)
+  await cancelPaid(selling)
+  const { body } = await selling.call('GET', `/v1/topups?account=${selling.account}`)
+  return { ...selling, topup: body.data[0].id }
+}
 
 const REACHED: Reached = {
   account_not_found: [404, ({ get }) => get('/v1/accounts/external:nobody')],
@@ -187,6 +220,85 @@ const REACHED: Reached = {
   ],
   too_many_open_holds: [409, (scene) => oneTooMany(() => scene.post('/v1/holds', unit(scene.account, { amount: '0' })))],
   too_many_keys: [409, (scene) => oneTooMany(() => scene.post('/v1/keys', { account: scene.account }))],
+  too_many_open_checkouts: [
+    409,
+    async (scene) => {
+      const opened = await shopOf(scene)
+      for (let count = 0; count < 50; count++) await opened.post('/v1/checkout-sessions', buy(opened))
+      return opened.post('/v1/checkout-sessions', buy(opened))
+    },
+  ],
+  checkout_session_not_found: [404, ({ get }) => get('/v1/checkout-sessions/cs_0000000000000001')],
+  checkout_closed: [409, async (scene) => cancelPaid(await shopOf(scene))],
+  topups_not_offered: [409, ({ get }) => get('/v1/topups/options')],
+  topup_amount_out_of_range: [
+    400,
+    async (scene) => {
+      const opened = await shopOf(scene)
+      return opened.post('/v1/checkout-sessions', { ...buy(opened), amount_minor: 1 })
+    },
+  ],
+  pack_not_found: [
+    404,
+    async (scene) => {
+      const { post, account } = await shopOf(scene)
+      return post('/v1/checkout-sessions', { account, pack: 'nothing' })
+    },
+  ],
+  topup_not_found: [404, ({ get }) => get('/v1/topups/topup_0000000000000001')],
+  topup_refund_exceeds_payment: [
+    409,
+    async (scene) => {
+      const { post, topup } = await bought(scene)
+      return post(`/v1/topups/${topup}/refund`, { amount_minor: 1_001 })
+    },
+  ],
+  provider_changed: [
+    409,
+    async ({ obol, post }) => {
+      const { store } = obol.services
+      await openLedger(store, BUYER, 0)
+      const paid = await seqOf(store, BUYER, fulfil(await seqOf(store, BUYER, openCheckout())))
+      return post(`/v1/topups/${objectId('topup', BUYER, paid)}/simulate`, { event: 'dispute' })
+    },
+  ],
+  nothing_to_dispute: [
+    409,
+    async (scene) => {
+      const { post, topup } = await bought(scene)
+      await post(`/v1/topups/${topup}/refund`)
+      return post(`/v1/topups/${topup}/simulate`, { event: 'dispute' })
+    },
+  ],
+  nothing_to_simulate: [
+    409,
+    async (scene) => {
+      const { post, topup } = await bought(scene)
+      return post(`/v1/topups/${topup}/simulate`, { event: 'win_dispute' })
+    },
+  ],
+  too_many_refunds: [
+    409,
+    async (scene) => {
+      const { post, topup } = await bought(scene)
+      for (let count = 0; count < MAX_PURCHASE_EVENTS / 2; count++) await post(`/v1/topups/${topup}/refund`, { amount_minor: 1 })
+      return post(`/v1/topups/${topup}/refund`, { amount_minor: 1 })
+    },
+  ],
+  signature_invalid: [400, async (scene) => (await shopOf(scene)).call('POST', '/v1/payments/sandbox/events', { data: {} }, { key: null })],
+  provider_unavailable: [
+    502,
+    async ({ t }) => {
+      const nobody = {
+        STRIPE_SECRET_KEY: 'sk_test_12345678',
+        STRIPE_WEBHOOK_SECRET: 'whsec_12345678',
+        STRIPE_API_BASE: 'http://127.0.0.1:1',
+      }
+      const obol = await startTestObol(t, { OBOL_PAYMENTS: 'stripe', ...nobody })
+      await obol.call('PUT', '/v1/topups/options', TEST_OPTIONS)
+      return obol.call('POST', '/v1/checkout-sessions', { account: await openAccount(obol, '0'), amount_minor: 1_000 })
+    },
+  ],
   idempotency_key_reused: [
     422,
     async ({ account, post }) => {
@@ -392,7 +504,7 @@ async function askWhileStopping(): Promise<TestAnswer> {
   }
 }
 
-const RETRYABLE = new Set([429, 503])
+const RETRYABLE = new Set([429, 502, 503])
 
 test('every problem is reached through HTTP', async (t) => {
   const obol = await startTestObol(t)

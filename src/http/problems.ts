@@ -127,12 +127,31 @@ const REFUSAL_PROBLEMS = {
     'Too many open checkouts',
     'Finish or cancel open checkout sessions; those that nobody pays expire by themselves.',
   ),
-  checkout_not_found: refusal('checkout_not_found', 404, 'Checkout session not found', 'Check the id.'),
+  checkout_session_not_found: refusal('checkout_session_not_found', 404, 'Checkout session not found', 'Check the id.'),
   checkout_closed: refusal(
     'checkout_closed',
     409,
     'Checkout session closed',
     'Read it: `status` says how it ended. Open a new one to buy more.',
+  ),
+  topups_not_offered: refusal(
+    'topups_not_offered',
+    409,
+    'Top-ups not offered',
+    'The operator sets what is on offer with `PUT /v1/topups/options`, and how it is paid with `OBOL_PAYMENTS`.',
+  ),
+  topup_amount_out_of_range: refusal(
+    'topup_amount_out_of_range',
+    400,
+    'Top-up amount out of range',
+    'Send `amount_minor` from `min_minor` to `max_minor`, or a `pack`: `GET /v1/topups/options` lists them.',
+  ),
+  pack_not_found: refusal('pack_not_found', 404, 'Pack not found', '`GET /v1/topups/options` lists the packs on offer.'),
+  provider_changed: refusal(
+    'provider_changed',
+    409,
+    'Payment provider changed',
+    'Do it at the provider itself, or run a server with that one in `OBOL_PAYMENTS`.',
   ),
   topup_not_found: refusal('topup_not_found', 404, 'Top-up not found', 'Check the id. A checkout is a top-up once it is paid.'),
   topup_refund_exceeds_payment: refusal(
@@ -158,6 +177,24 @@ const REFUSAL_PROBLEMS = {
 } as const satisfies Record<RefusalCode, Problem>
 
 const HTTP_PROBLEMS = {
+  provider_unavailable: {
+    status: 502,
+    title: 'Payment provider unavailable',
+    meaning: 'The payment provider did not answer. What was asked of it may have happened all the same.',
+    fix: 'Send the same request again, with the same Idempotency-Key: it goes on where it was cut short.',
+  },
+  nothing_to_simulate: {
+    status: 409,
+    title: 'Nothing to simulate',
+    meaning: 'What the sandbox is to let happen cannot happen to this payment as it is.',
+    fix: 'Let a dispute begin before it ends, and refund before a refund fails.',
+  },
+  signature_invalid: {
+    status: 400,
+    title: 'Signature invalid',
+    meaning: 'The event was not signed by the payment provider, was changed on its way, or is too old.',
+    fix: 'Check `STRIPE_WEBHOOK_SECRET`, and that nothing between the provider and this server changes bodies. Nothing was done.',
+  },
   invalid_request: {
     status: 400,
     title: 'Invalid request',

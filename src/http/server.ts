@@ -13,7 +13,10 @@ import fastify, {
 import type { RateLimit, RateLimiter } from '../auth/rate-limiter.ts'
 import { hiderOf } from '../auth/secrets.ts'
 import type { Services } from '../operations/services.ts'
+import { Sandbox } from '../payments/sandbox/sandbox.ts'
 import { guardAccess } from './access.ts'
+import { returnPage } from './checkout/return-page.ts'
+import { sandboxPages } from './checkout/sandbox-page.ts'
 import type { HandlerSettings } from './dialects/dialect.ts'
 import { type DialectName, INSTALLED_DIALECTS } from './dialects/installed.ts'
 import type { Mounts } from './dialects/mounts.ts'
@@ -100,6 +103,8 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   guardAccess(app, { ...options, keyRing: services.keyRing, signedIn: services.signIn.signedIn })
   await app.register(healthRoutes, { store: services.store })
   await app.register(problemPages)
+  await app.register(returnPage, { services })
+  if (services.payments?.provider instanceof Sandbox) await app.register(sandboxPages, { sandbox: services.payments.provider })
   await app.register(async (native) => {
     await native.register(swagger, OPENAPI)
     await native.register(keySetRoute, services.signIn)

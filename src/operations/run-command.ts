@@ -34,7 +34,7 @@ export function runCommands(
 export async function runOnObject(
   services: Services,
   caller: Caller,
-  { object, ...order }: Order & { readonly object: 'charge' | 'hold' | 'grant' | 'API key' },
+  { object, ...order }: Order & { readonly object: 'charge' | 'hold' | 'grant' | 'topup' | 'API key' },
 ): Promise<Applied | Refusal> {
   const outcome = await runCommand(services, caller, order)
   if (!isRefusal(outcome) || outcome.refused !== 'account_not_found') return outcome

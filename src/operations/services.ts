@@ -9,6 +9,7 @@ import type { SignedIn } from '../auth/signed-in.ts'
 import type { CapturePolicy } from '../core/account.ts'
 import type { Actor } from '../core/record.ts'
 import type { Store } from '../stores/store.ts'
+import type { Payments } from './payments.ts'
 import type { PriceList } from './price-list.ts'
 
 /** Settings that decide what operations do. */
@@ -40,6 +41,8 @@ export interface Services {
   readonly keyRing: KeyRing
   readonly signIn: SignInParts
   readonly policy: Policy
+  /** Null: this server sells nothing. */
+  readonly payments: Payments | null
   /** Milliseconds since 1970. */
   readonly clock: () => number
 }

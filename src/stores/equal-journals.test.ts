@@ -54,7 +54,7 @@ function purchaseCommand(random: Random, some: number, amount: number): Command 
     buy.fulfil(some, { amountMinor: random.pick([1_000, 1]), payment: name }),
     buy.requestRefund(some, minor),
     buy.refundTopup(some, name, minor),
-    buy.reverseRefund(some, random.pick(['x', 'z']), { amountMinor: minor, taken: null }),
+    buy.reverseRefund(some, random.pick(['x', 'z']), { amountMinor: minor }),
     buy.openDispute(some, name, minor),
     buy.closeDispute(some, random.pick(['won', 'lost']), name, minor),
   ])

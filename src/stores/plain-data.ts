@@ -1,8 +1,10 @@
 /** What a store keeps besides the ledger, on one screen. */
 
+import { SandboxCheckouts } from './sandbox-checkouts.ts'
 import { Sessions } from './sessions.ts'
 import { SigningKeys } from './signing-keys.ts'
 import type { Statements } from './statements.ts'
+import { TopupOptionsRows } from './topup-options.ts'
 import { Users } from './users.ts'
 
 /** Plain rows by what they are about. */
@@ -10,9 +12,17 @@ export interface PlainData {
   readonly users: Users
   readonly sessions: Sessions
   readonly signingKeys: SigningKeys
+  readonly topupOptions: TopupOptionsRows
+  readonly sandboxCheckouts: SandboxCheckouts
 }
 
 /** The plain rows that an engine's statements lead to. */
 export function plainData(statements: Statements): PlainData {
-  return { users: new Users(statements), sessions: new Sessions(statements), signingKeys: new SigningKeys(statements) }
+  return {
+    users: new Users(statements),
+    sessions: new Sessions(statements),
+    signingKeys: new SigningKeys(statements),
+    topupOptions: new TopupOptionsRows(statements),
+    sandboxCheckouts: new SandboxCheckouts(statements),
+  }
 }

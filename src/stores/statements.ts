@@ -55,4 +55,12 @@ export function checkedParts(sql: string, values: readonly SqlValue[]): readonly
  * The tables of such data, in an order in which each comes after those that it refers to. They are derived from nothing: whoever
  * moves or copies a store takes them along.
  */
-export const PLAIN_TABLES: readonly string[] = ['users', 'memberships', 'sessions', 'session_tokens', 'signing_keys']
+export const PLAIN_TABLES: readonly string[] = [
+  'users',
+  'memberships',
+  'sessions',
+  'session_tokens',
+  'signing_keys',
+  'topup_options',
+  'sandbox_checkouts',
+]

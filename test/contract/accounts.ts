@@ -47,7 +47,7 @@ const COMMANDS: Readonly<Record<Exclude<Command['kind'], 'create_account'>, Comm
   request_topup_refund: buy.requestRefund(1),
   refuse_topup_refund: buy.refuseRefund(1, 1),
   refund_topup: buy.refundTopup(1, 'refund', 1),
-  reverse_topup_refund: buy.reverseRefund(1, 'refund', { amountMinor: 1, taken: null }),
+  reverse_topup_refund: buy.reverseRefund(1, 'refund', { amountMinor: 1 }),
   open_dispute: buy.openDispute(1),
   close_dispute: buy.closeDispute(1, 'won'),
   book_due: make.BOOK_DUE,

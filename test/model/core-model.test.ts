@@ -266,8 +266,7 @@ class Trial {
 
   #perform(command: Command): memory.Answer {
     const { account } = this
-    if (isPaymentCommand(command))
-      return account.send(commandOf(command, { seq: (name) => this.#seq(name), facts: account.facts.purchase }))
+    if (isPaymentCommand(command)) return account.send(commandOf(command, (name) => this.#seq(name)))
     switch (command.do) {
       case 'create_account':
         throw new Error('there is one account')

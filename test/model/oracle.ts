@@ -451,7 +451,7 @@ class Account {
 
   #purchase(name: string): Purchase {
     const purchase = this.purchases.find((one) => one.name === name)
-    if (!purchase) throw new No('checkout_not_found')
+    if (!purchase) throw new No('checkout_session_not_found')
     return purchase
   }
 

@@ -121,14 +121,8 @@ export function isPaymentCommand(command: Command): command is PaymentCommand {
   return command.do === 'open_checkout' || 'purchase' in command
 }
 
-/** How things that were named are found in the core or a store. */
-export interface Places {
-  readonly seq: (name: string) => number
-  readonly facts: (purchase: number) => PurchaseFacts | null
-}
-
-/** A command of the model, as the core takes it. */
-export function commandOf(command: PaymentCommand, { seq, facts }: Places): PurchaseCommand {
+/** A command of the model, as the core takes it; `seq` finds what was named. */
+export function commandOf(command: PaymentCommand, seq: (name: string) => number): PurchaseCommand {
   if (command.do === 'open_checkout') {
     const { creditType, credits, bonus, lastsMs, bonusLastsMs, amountMinor, ttlMs } = command
     const bought = { ...termsOf({ creditType, amountMinor, lifeMs: lastsMs }), credits: micro(credits) }
@@ -155,8 +149,7 @@ export function commandOf(command: PaymentCommand, { seq, facts }: Places): Purc
     }
     case 'fail_refund': {
       const { refund, amountMinor, grantDays: days } = command
-      const taken = facts(purchase)?.purchase.refunds.find((known) => known.refund === refund)?.seq ?? null
-      return { kind: 'reverse_topup_refund', purchase, refund, amountMinor, request: null, grantDays: days, taken }
+      return { kind: 'reverse_topup_refund', purchase, refund, amountMinor, request: null, grantDays: days }
     }
     case 'open_dispute':
       return { kind: 'open_dispute', purchase, dispute: command.dispute, amountMinor: command.amountMinor }

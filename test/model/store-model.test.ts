@@ -501,7 +501,7 @@ class World {
       return memory.chargeOf(0, { key: key === null ? null : party.seq(key), offers: [preferred, ...rest] })
     }
     const amountOf = (value: bigint | null): Microcredits | null => (value === null ? null : micro(value))
-    if (isPaymentCommand(command)) return commandOf(command, { seq: (name) => party.seq(name), facts: party.core.facts.purchase })
+    if (isPaymentCommand(command)) return commandOf(command, (name) => party.seq(name))
     switch (command.do) {
       case 'create_account':
         throw new Error('accounts are opened when the world begins')

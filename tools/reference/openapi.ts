@@ -42,6 +42,7 @@ export async function openapiPages(store: Store): Promise<readonly Page[]> {
       prices: new PriceList(store),
       keyRing: new KeyRing(store, Date.now),
       policy: { capturePolicy: 'overdraft', refundGrantDays: 30, topUpUrl: null, keyPrefix: KEY_PREFIX },
+      payments: null,
       clock: Date.now,
     },
     limiter: new RateLimiter(Date.now),

@@ -172,7 +172,7 @@ test('news of a checkout that has ended changes nothing', () => {
 test('nothing is found of a purchase that does not exist', () => {
   const account = new MemoryAccount()
   for (const command of [make.linkCheckout(1), make.pendCheckout(1), make.closeCheckout(1), make.fulfil(1)])
-    assert.equal(codeOf(account.send(command)), 'checkout_not_found')
+    assert.equal(codeOf(account.send(command)), 'checkout_session_not_found')
 })
 
 test('an account that is suspended can still buy', () => {

@@ -45,7 +45,7 @@ function refuseAmount(draft: Draft, terms: CheckoutTerms): Refusal | undefined {
   return refuse('amount_out_of_range', 'The account would have more than 9200000000000 credits of this type.')
 }
 
-const NOT_FOUND = refuse('checkout_not_found', 'No checkout session has this id.')
+const NOT_FOUND = refuse('checkout_session_not_found', 'No checkout session has this id.')
 
 /** What is told again, or too late, changes nothing at all. */
 export function nothingNew(state: AccountState): Decision {

@@ -119,11 +119,11 @@ test('a refund while a dispute is open, and the loss of it, together take no mor
 
 test('a refund that fails after the dispute was lost gives back what it took, and no credit is lost or doubled', () => {
   const { account, purchase } = bought()
-  const taken = seqOf(account.send(make.refundTopup(purchase, 'a', 500)))
+  account.send(make.refundTopup(purchase, 'a', 500))
   account.send(make.openDispute(purchase, 'd', 500))
   account.send(make.closeDispute(purchase, 'lost', 'd', 500))
   assert.deepEqual(figures(account), ['0', '0', '0'])
-  account.send(make.reverseRefund(purchase, 'a', { amountMinor: 500, taken }))
+  account.send(make.reverseRefund(purchase, 'a', { amountMinor: 500 }))
   assert.deepEqual(figures(account), ['50', '0', '0'])
 })
 
@@ -218,8 +218,8 @@ test('a purchase has a bounded number of refunds and disputes', () => {
     make.requestRefund(purchase, 1),
     make.openDispute(purchase),
     make.closeDispute(purchase, 'lost'),
-    make.reverseRefund(purchase, 'more', { amountMinor: 1, taken: null }),
+    make.reverseRefund(purchase, 'more', { amountMinor: 1 }),
   ])
     assert.equal(codeOf(account.send(command)), 'too_many_refunds')
-  assert.equal(account.balance().settled, '50')
+  assert.equal(account.balance().settled, '80')
 })

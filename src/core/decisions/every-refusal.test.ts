@@ -41,7 +41,7 @@ const WAYS: Partial<Record<RefusalCode, (account: MemoryAccount) => Answer>> = {
   capture_exceeds_hold: (account) => withHold(account, (hold) => account.capture(hold, 2, { policy: 'reject' })),
   too_many_open_grants: (account) => many(account, MAX_OPEN_GRANTS, () => account.grant(1)),
   too_many_open_holds: (account) => many(account, MAX_OPEN_HOLDS + 1, () => account.hold('0.01')),
-  checkout_not_found: (account) => account.send(buy.fulfil(999)),
+  checkout_session_not_found: (account) => account.send(buy.fulfil(999)),
   topup_not_found: (account) => withCheckout(account, (purchase) => account.send(buy.requestRefund(purchase))),
   topup_refund_exceeds_payment: (account) =>
     withCheckout(account, (purchase) => afterwards(account.send(buy.fulfil(purchase)), account.send(buy.requestRefund(purchase, 1_001)))),

@@ -4,7 +4,7 @@ import { type AccountState, poolOf } from '../account.ts'
 import { least, MAX_MICROCREDITS, type Microcredits, ZERO } from '../credits.ts'
 import type { Context, Decision, Draft, PoolDraft } from '../draft.ts'
 import { openDraft } from '../due.ts'
-import { claimOn, endedIn, MAX_PURCHASE_EVENTS, type Purchase, type PurchaseFacts, returnedMinor } from '../purchase.ts'
+import { claimOn, endedIn, MAX_PURCHASE_EVENTS, type Purchase, type PurchaseFacts, refundableMinor, returnedMinor } from '../purchase.ts'
 import { isRefusal, type Refusal, refuse } from '../refusals.ts'
 import { overdraw } from './capture.ts'
 import { nothingNew, type OfPurchase } from './checkout.ts'
@@ -45,11 +45,10 @@ export function decideRequestRefund(
   const paid = paidPurchase(facts)
   if (isRefusal(paid)) return paid
   const { purchase } = paid
-  const asked = purchase.requests.reduce((sum, request) => (request.outcome === null ? sum + request.amountMinor : sum), 0)
-  const refundable = purchase.paid.payment.totalMinor - returnedMinor(purchase) - asked
+  const refundable = refundableMinor(purchase)
   const amount = amountMinor ?? refundable
-  if (amount > refundable || refundable <= 0) {
-    const figures = { requested_minor: amount, refundable_minor: Math.max(0, refundable), currency: purchase.terms.currency }
+  if (amount > refundable || refundable === 0) {
+    const figures = { requested_minor: amount, refundable_minor: refundable, currency: purchase.terms.currency }
     return refuse('topup_refund_exceeds_payment', `Of this top-up, ${figures.refundable_minor} minor units can be refunded.`, figures)
   }
   const refusal = refuseMore(purchase)
@@ -143,7 +142,7 @@ export function decideReverseRefund(state: AccountState, command: ReversalNews, 
   const { purchase } = paid
   const known = purchase.refunds.find((candidate) => candidate.refund === refund)
   if (known?.isReversed) return nothingNew(state)
-  if (known && known.seq !== (taken?.record.seq ?? null)) throw new Error(`refund ${refund} is not that of record ${taken?.record.seq}`)
+  if (known && !taken) throw new Error(`what refund ${refund} took is not on record`)
   const refusal = known ? undefined : refuseMore(purchase)
   if (refusal) return refusal
   const draft = openDraft(state, context)

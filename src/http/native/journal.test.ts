@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeKey, openAccount, publishTestPrices, startTestObol, type TestAnswer, type TestObol } from '../../../test/running/obol.ts'
+import { livesOfPurchases } from '../../../test/running/purchases.ts'
+import { BOOK_DUE, HOUR_MS, openAccount as openLedger, send, seqOf } from '../../../test/running/store-commands.ts'
 import { EVENTS } from '../../core/events.ts'
+
+/** The number of an account that buys. */
+const BUYER = 7
 
 /** One of everything that can happen to an account; returns the ids of what was made. */
 async function oneOfEverything({ call, clock }: TestObol): Promise<Readonly<Record<string, string>>> {
@@ -38,6 +43,16 @@ async function oneOfEverything({ call, clock }: TestObol): Promise<Readonly<Reco
   await post(`/v1/grants/${voided}/void`, {})
   await call('DELETE', `/v1/keys/${key}`)
   return { account, key, grant, later, brief, charge, refund, up, down, hold, capture, released, expiring, late, voided }
+}
+
+/** All that can happen to purchases, of an account of its own. */
+async function oneOfEveryPurchase({ obol, clock }: TestObol): Promise<void> {
+  const { store } = obol.services
+  await openLedger(store, BUYER, 0)
+  const lives = livesOfPurchases()
+  for (let next = lives.next(); !next.done; ) next = lives.next(await seqOf(store, BUYER, next.value))
+  clock.nowMs += HOUR_MS
+  await send(store, BUYER, BOOK_DUE)
 }
 
 test('the journal', async (t) => {
@@ -145,12 +160,14 @@ test('events', async (t) => {
   await publishTestPrices(obol)
   const ids = await oneOfEverything(obol)
   await openAccount(obol, '5')
+  await oneOfEveryPurchase(obol)
   const read = async (after: string, limit: number): Promise<TestAnswer['body']> => {
     const { status, body, text } = await call('GET', `/v1/events?after=${after}&limit=${limit}`)
     assert.equal(status, 200, text)
     return body
   }
-  const all = (await read('0', 100)).data as readonly TestAnswer['body'][]
+  const first = await read('0', 100)
+  const all = [...first.data, ...(await read(first.next, 100)).data] as readonly TestAnswer['body'][]
 
   await t.test('come oldest first, of all accounts, each with an id of its own and the record that it tells of', () => {
     assert.equal(new Set(all.map(({ id }) => id)).size, all.length)
@@ -159,7 +176,7 @@ test('events', async (t) => {
       assert.match(id, /^evt_[0-9a-v]{16}_\d+$/)
       assert.ok(record.events.includes(type))
     }
-    assert.equal(new Set(all.map(({ account }) => account)).size, 2)
+    assert.equal(new Set(all.map(({ account }) => account)).size, 3)
     assert.deepEqual(
       all.map(({ created_at }) => created_at),
       all.map(({ created_at }) => created_at).toSorted(),

@@ -6,6 +6,7 @@ import type { NativeApp, NativeContext } from './app.ts'
 import { auditRoutes } from './audit.ts'
 import { authRoutes } from './auth.ts'
 import { chargeRoutes } from './charges.ts'
+import { checkoutSessionRoutes } from './checkout-sessions.ts'
 import { creditsRoutes } from './credits.ts'
 import { estimateRoutes } from './estimates.ts'
 import { grantRoutes } from './grants.ts'
@@ -13,9 +14,13 @@ import { holdRoutes } from './holds.ts'
 import { journalRoutes } from './journal.ts'
 import { keyRoutes } from './keys.ts'
 import { meRoutes } from './me.ts'
+import { paymentEventRoutes } from './payment-events.ts'
 import { priceRoutes } from './prices.ts'
 import { refundRoutes } from './refunds.ts'
+import { sandboxRoutes } from './sandbox.ts'
 import { ProblemBody } from './schemas.ts'
+import { topupOptionsRoutes } from './topup-options.ts'
+import { topupRoutes } from './topups.ts'
 import { usageRoutes } from './usage.ts'
 import { userRoutes } from './users.ts'
 import { verifyKeyRoutes } from './verify-key.ts'
@@ -38,5 +43,10 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   authRoutes(app, context)
   meRoutes(app, context)
   userRoutes(app, context)
+  topupOptionsRoutes(app, context)
+  checkoutSessionRoutes(app, context)
+  topupRoutes(app, context)
+  sandboxRoutes(app, context)
+  await instance.register(paymentEventRoutes, { services: context.services })
   auditRoutes(app, context)
 }

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { Documented } from '../../../test/running/documented.ts'
 import { openAccount, startTestObol, TEST_PRICES, type TestObol } from '../../../test/running/obol.ts'
 import { PASSWORD } from '../../../test/running/people.ts'
+import { buyIn, until } from '../../../test/running/sandbox.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a JSON document is looked into freely.
 type Json = any
@@ -93,6 +94,7 @@ async function everyOperation(call: TestObol['call'], clock: { nowMs: number }):
     await call('GET', path, undefined, { key: key.secret })
   for (const path of ['/v1/events?limit=100', '/v1/audit/verify', '/v1/price-book', '/v1/price-book/1']) await call('GET', path)
   await everythingAboutUsers(call, account)
+  await everythingAboutPayments(call, account)
   await post(`/v1/grants/${(await post('/v1/grants', { account, amount: '1' })).id}/void`, { reason: 'test' })
   await call('DELETE', `/v1/keys/${key.id}`)
 }
@@ -118,13 +120,33 @@ async function everythingAboutUsers(call: TestObol['call'], account: string): Pr
   await call('GET', '/.well-known/jwks.json', undefined, { key: null })
 }
 
+async function everythingAboutPayments(call: TestObol['call'], account: string): Promise<void> {
+  const { checkout_session, topup } = await buyIn({ call }, account, { pack: 'big', metadata: { a: 'b' } })
+  await call('GET', '/v1/topups/options')
+  const addresses = { success_url: 'https://shop.example/thanks', cancel_url: 'https://shop.example/' }
+  const { id } = (await call('POST', '/v1/checkout-sessions', { account, amount_minor: 700, ...addresses })).body
+  await call('POST', `/v1/checkout-sessions/${id}/cancel`)
+  await call('POST', `/v1/topups/${topup}/refund`, { amount_minor: 500, reason: 'sorry' })
+  await call('POST', `/v1/topups/${topup}/simulate`, { event: 'dispute' })
+  await until(
+    () => call('GET', `/v1/topups/${topup}`),
+    ({ body }) => body.disputes.length > 0,
+  )
+  for (const path of [
+    `/v1/checkout-sessions/${checkout_session}`,
+    `/v1/checkout-sessions?account=${account}`,
+    `/v1/topups?account=${account}`,
+  ])
+    await call('GET', path)
+}
+
 const MOVES_CREDITS: readonly string[] = [
   ...['createCharge', 'createCharges', 'createHold', 'captureHold', 'increaseHold'],
-  ...['refundCharge', 'createGrant', 'createAdjustment'],
+  ...['refundCharge', 'createGrant', 'createAdjustment', 'createCheckoutSession', 'refundTopup'],
 ]
 
 test('the OpenAPI document', async (t) => {
-  const obol = await startTestObol(t)
+  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
   const { status, headers, body: document } = await obol.call('GET', '/openapi.json', undefined, { key: null })
   const documented = new Documented(document)
 
@@ -165,8 +187,8 @@ test('the OpenAPI document', async (t) => {
         wrong.push(`${id}: Idempotency-Key is required and documented as optional`)
       if (isRequired && !header) wrong.push(`${id}: Idempotency-Key is not documented`)
       const fields = item.requestBody?.content['application/json'].schema.required ?? []
-      // A customer may make a key without saying anything; the operator has to name the account.
-      if (fields.length === 0 && item.requestBody?.required === true && id !== 'createKey')
+      // A customer may make a key without saying anything; the operator has to name the account. Who buys names an amount or a pack.
+      if (fields.length === 0 && item.requestBody?.required === true && !['createKey', 'createCheckoutSession'].includes(id))
         wrong.push(`${id}: a body without required fields is documented as required`)
     }
     assert.deepEqual(wrong, [])

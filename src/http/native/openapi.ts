@@ -13,6 +13,7 @@ const TAGS = [
   { name: 'keys', description: 'API keys, their budgets and limits.' },
   { name: 'accounts', description: 'Who holds credits.' },
   { name: 'grants', description: 'Credits given, voided, corrected.' },
+  { name: 'topups', description: 'Credits bought: what is on offer, checkout sessions, payments and their refunds.' },
   { name: 'auth', description: 'Users sign in, and stay so.' },
   { name: 'users', description: 'Who may sign in, and to which accounts.' },
   { name: 'audit', description: 'Proof that it all adds up.' },
@@ -69,8 +70,8 @@ function isNullable(schema: object | undefined): boolean {
 }
 
 const IDEMPOTENT = new Set(['POST'])
-/** Posts that change nothing, and those about users: what is sent twice is answered by what is there, or by a token that works once. */
-const UNNAMED = /\/(estimates|trial|verify)$|^\/v1\/(auth|me|users)\b/
+/** Posts that change nothing or end something once by themselves, and those about users: what is sent twice is answered by what is there, or by a token that works once. */
+const UNNAMED = /\/(estimates|trial|verify|cancel|simulate)$|^\/v1\/(auth|me|users)\b/
 
 /** By what a route is opened. */
 const SECURITY: Readonly<Record<Access, readonly Readonly<Record<string, readonly string[]>>[]>> = {
@@ -80,8 +81,8 @@ const SECURITY: Readonly<Record<Access, readonly Readonly<Record<string, readonl
   user: [{ accessToken: [] }],
 }
 
-/** Posts that move credits, and are refused without a name. */
-const NAMED = /\/(charges|batch|holds|grants|adjustments|capture|increase|refund)$/
+/** Posts that move credits or money, and are refused without a name. */
+const NAMED = /\/(charges|batch|holds|grants|adjustments|capture|increase|refund|checkout-sessions)$/
 
 function idempotencyHeader(url: string) {
   const name = { type: 'string', maxLength: 255, description: "The caller's name for the request, such as a UUID." } as const

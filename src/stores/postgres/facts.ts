@@ -5,7 +5,7 @@ import type { Command } from '../../core/command.ts'
 import { micro } from '../../core/credits.ts'
 import type { ClosedGrant, EndedHold, Facts, TakenFacts } from '../../core/decisions/facts.ts'
 import { termsOf } from '../../core/evolve.ts'
-import type { PurchaseFacts } from '../../core/purchase.ts'
+import { type PurchaseFacts, takenSeq } from '../../core/purchase.ts'
 import { DEBT, drawsOf, grantMadeBy, isCharge, type JournalRecord } from '../../core/record.ts'
 import { decodeRecord } from '../../core/record-codec.ts'
 import type { AccountRow, GrantRow, HoldRow, KeyRow, Transaction } from '../store.ts'
@@ -58,6 +58,8 @@ interface Wanted {
   readonly holds: Address[]
   readonly keys: Address[]
   readonly purchases: Address[]
+  /** Refunds that are to come back, by their purchases: what they took is found in them. */
+  readonly reversed: (Address & { readonly refund: string })[]
   readonly profiles: Set<number>
 }
 
@@ -75,7 +77,7 @@ interface Found {
 const nameOf = ({ account, seq }: Address): string => `${account}:${seq}`
 
 function wantedBy(transactions: readonly Transaction[], entries: ReadonlyMap<number, Entry>): Wanted {
-  const wanted: Wanted = { drawn: [], grants: [], holds: [], keys: [], purchases: [], profiles: new Set() }
+  const wanted: Wanted = { drawn: [], grants: [], holds: [], keys: [], purchases: [], reversed: [], profiles: new Set() }
   for (const { account, command } of transactions) {
     const state = entries.get(account)?.state
     if (state && 'kind' in command) want(wanted, state, command)
@@ -102,7 +104,7 @@ function want(wanted: Wanted, state: AccountState, command: Command): void {
       break
     default:
       if ('purchase' in command) wanted.purchases.push({ account, seq: command.purchase })
-      if ('taken' in command && command.taken !== null) wanted.drawn.push({ account, seq: command.taken })
+      if (command.kind === 'reverse_topup_refund') wanted.reversed.push({ account, seq: command.purchase, refund: command.refund })
       if ('hold' in command && !state.holds.some(({ seq }) => seq === command.hold)) wanted.holds.push({ account, seq: command.hold })
   }
 }
@@ -126,14 +128,19 @@ export async function readFacts(
     readPurchases(run, wanted.purchases),
     wanted.profiles.size > 0 ? readProfiles(run, wanted.profiles) : new Map<number, AccountRow>(),
   ])
-  const drawn = wanted.drawn.flatMap((charge) => grantsOf(records.get(nameOf(charge)), charge.account))
+  const taken = wanted.reversed.flatMap(({ account, refund, ...address }) => {
+    const seq = takenSeq(purchases.get(purchaseName(account, address.seq))?.purchase, refund)
+    return seq === null ? [] : [{ account, seq }]
+  })
+  const drawing = new Map([...records, ...(await readRecords(run, taken))])
+  const drawn = [...wanted.drawn, ...taken].flatMap((address) => grantsOf(drawing.get(nameOf(address)), address.account))
   const grantsWanted = [...wanted.grants, ...drawn]
   const [grants, more] = await Promise.all([
     at<{ status: GrantRow['status'] } & Address>(run, GRANTS, grantsWanted),
     readRecords(run, drawn),
   ])
   return new BatchFacts({
-    records: new Map([...records, ...more]),
+    records: new Map([...drawing, ...more]),
     refunds: new Map([...refunds].map(([name, { refunded }]) => [name, refunded])),
     grants: new Map([...grants].map(([name, { status }]) => [name, status])),
     holds,

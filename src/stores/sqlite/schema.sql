@@ -155,6 +155,18 @@ create table rollups (
   primary key (account, hour_ms, operation, key, credit_type)
 ) strict, without rowid;
 
+create table sandbox_checkouts (
+  id text primary key,
+  -- Obol's id of the checkout: asked for twice, one is made.
+  checkout text not null unique,
+  version integer not null,
+  -- When there is something to do or to tell; null: nothing.
+  due_ms integer,
+  state text not null
+) strict, without rowid;
+
+create index sandbox_checkouts_due on sandbox_checkouts (due_ms) where due_ms is not null;
+
 create table session_tokens (
   refresh_hash text primary key,
   access_hash text not null unique,
@@ -193,6 +205,12 @@ create table signing_keys (
   number integer primary key,
   key text not null,
   signs_from_ms integer not null
+) strict;
+
+create table topup_options (
+  version integer primary key check (version > 0),
+  options text not null,
+  created_at_ms integer not null
 ) strict;
 
 create table users (

@@ -81,6 +81,8 @@ class SqliteStore implements Store {
   readonly users: PlainData['users']
   readonly sessions: PlainData['sessions']
   readonly signingKeys: PlainData['signingKeys']
+  readonly topupOptions: PlainData['topupOptions']
+  readonly sandboxCheckouts: PlainData['sandboxCheckouts']
   readonly #owned: OwnedDatabase
   readonly #queue: CommandQueue<Transaction, Applied | Refusal>
   readonly #memory: Memory
@@ -102,10 +104,12 @@ class SqliteStore implements Store {
 
   constructor(owned: OwnedDatabase, { maxCachedAccounts = DEFAULT_CACHED_ACCOUNTS, clock = Date.now, onFault }: SqliteOptions) {
     const { db } = owned
-    const { users, sessions, signingKeys } = plainData(new SqliteStatements(db))
+    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts } = plainData(new SqliteStatements(db))
     this.users = users
     this.sessions = sessions
     this.signingKeys = signingKeys
+    this.topupOptions = topupOptions
+    this.sandboxCheckouts = sandboxCheckouts
     this.#owned = owned
     this.#onFault = onFault
     this.#checkpoints = new Checkpoints(owned.path, onFault)

@@ -16,3 +16,25 @@ create table purchases (
 
 -- Serves the reconciler, which asks for purchases of all accounts that wait for news.
 create index purchases_watched on purchases (account, seq) where watched;
+
+-- Plain rows, derived from nothing: what the operator sells, in versions that are never edited.
+create table topup_options (
+  version bigint primary key check (version > 0),
+  options text not null,
+  created_at_ms bigint not null
+);
+
+-- The other side of the sandbox: checkouts as a payment provider keeps them. Each row is one JSON value, replaced as a whole by whoever
+-- has read the version that it replaces.
+create table sandbox_checkouts (
+  id text collate "C" primary key,
+  -- Obol's id of the checkout: asked for twice, one is made.
+  checkout text collate "C" not null unique,
+  version bigint not null,
+  -- When there is something to do or to tell; null: nothing.
+  due_ms bigint,
+  state text not null
+);
+
+-- Serves the sandbox's own clock.
+create index sandbox_checkouts_due on sandbox_checkouts (due_ms) where due_ms is not null;
