@@ -486,7 +486,8 @@ class World {
       )
     const charge = core.chargeFacts(seq)
     if (charge) assert.equal((await this.#place.store().refunds(number, [seq])).get(seq) ?? 0n, charge.refunded, `refunds of ${seq}`)
-    if (kind === 'checkout_opened') assert.deepEqual(await this.#place.store().purchase(number, seq), core.facts.purchase(seq), `purchase ${seq}`)
+    if (kind === 'checkout_opened')
+      assert.deepEqual(await this.#place.store().purchase(number, seq), core.facts.purchase(seq), `purchase ${seq}`)
     if (kind === 'key_created')
       assert.equal((await this.#place.store().key(number, seq))?.revokedAtMs === null, core.keyFacts(seq)?.isRevoked === false)
   }
