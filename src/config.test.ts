@@ -171,13 +171,18 @@ test('all faults are told at once', () => {
   )
 })
 
-test('whoever sells through Stripe must say with which key, and how its events are signed', () => {
-  const stripe = { OBOL_PAYMENTS: 'stripe', STRIPE_SECRET_KEY: 'sk_test_0123456789', STRIPE_WEBHOOK_SECRET: 'whsec_0123456789' }
+test('whoever sells through Stripe must say with which key, how its events are signed, and where customers come back to', () => {
+  const stripe = {
+    OBOL_PAYMENTS: 'stripe',
+    STRIPE_SECRET_KEY: 'sk_test_0123456789',
+    STRIPE_WEBHOOK_SECRET: 'whsec_0123456789',
+    OBOL_PUBLIC_URL: 'https://obol.example',
+  }
   assert.equal(readConfig(stripe).config.OBOL_PAYMENTS, 'stripe')
-  for (const missing of ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET'])
+  for (const missing of ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET', 'OBOL_PUBLIC_URL'])
     assert.deepEqual(faultsOf({ ...stripe, [missing]: '' }), [`OBOL_PAYMENTS is stripe: set ${missing} as well.`])
   assert.deepEqual(faultsOf({ OBOL_PAYMENTS: 'stripe' }), [
-    'OBOL_PAYMENTS is stripe: set STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET as well.',
+    'OBOL_PAYMENTS is stripe: set STRIPE_SECRET_KEY, STRIPE_WEBHOOK_SECRET and OBOL_PUBLIC_URL as well.',
   ])
 })
 

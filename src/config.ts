@@ -131,7 +131,7 @@ export const SETTINGS = {
     form: 'a letter and up to 19 letters, digits, _ or -, with _ or - at the end, such as ap_',
   },
   OBOL_PUBLIC_URL: {
-    meaning: 'Address of the server as its users see it. Without it: that of host and port.',
+    meaning: 'Address of the server as its users see it. Without it: that of host and port. `OBOL_PAYMENTS=stripe` needs it.',
     fallback: null,
     parse: httpAddress,
     form: 'an http or https address',
@@ -272,7 +272,12 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
 
-const STRIPE_NEEDS = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET'] as const satisfies readonly SettingName[]
+/** The last one because Stripe sends customers back there. */
+const STRIPE_NEEDS = ['STRIPE_SECRET_KEY', 'STRIPE_WEBHOOK_SECRET', 'OBOL_PUBLIC_URL'] as const satisfies readonly SettingName[]
+
+function inWords(names: readonly string[]): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+}
 
 /** Names that other parts of Obol read: not settings of the server, and not misspelt ones. */
 const OTHERS = new Set(['OBOL_URL'])
@@ -288,7 +293,7 @@ export function readConfig(environment: Environment): {
   const config = readNamed(environment, Object.keys(SETTINGS) as SettingName[])
   refuseUnserved(config)
   const missing = config.OBOL_PAYMENTS === 'stripe' ? STRIPE_NEEDS.filter((name) => config[name] === null) : []
-  if (missing.length > 0) throw new ConfigError(`OBOL_PAYMENTS is stripe: set ${missing.join(' and ')} as well.`)
+  if (missing.length > 0) throw new ConfigError(`OBOL_PAYMENTS is stripe: set ${inWords(missing)} as well.`)
   const known = (name: string): boolean => name in SETTINGS || OTHERS.has(name) || (name.endsWith('_FILE') && name.slice(0, -5) in SETTINGS)
   const unknown = Object.keys(environment).filter((name) => name.startsWith('OBOL_') && !name.startsWith('OBOL_TEST_') && !known(name))
   return { config, unknown }

@@ -1,6 +1,6 @@
 /** Purchases: what each has come to, folded from its records. Money in minor units, credits in micro-credits. */
 
-import { type Microcredits, micro, most, ZERO } from './credits.ts'
+import { least, type Microcredits, micro, most, ZERO } from './credits.ts'
 import {
   type CheckoutTerms,
   type DisputeClosed,
@@ -39,8 +39,9 @@ export interface PurchaseRefund {
   /** Sequence of the record that took credits back; null: it failed before it was seen. */
   readonly seq: number | null
   readonly amountMinor: number
+  /** What it took; nothing any more if it was reversed. */
   readonly credits: Microcredits
-  /** It came to nothing, and what it took is back. */
+  /** It came to nothing. */
   readonly isReversed: boolean
 }
 
@@ -75,6 +76,8 @@ export interface Purchase {
   readonly requests: readonly RefundRequest[]
   readonly refunds: readonly PurchaseRefund[]
   readonly disputes: readonly PurchaseDispute[]
+  /** What refunds took that came to nothing, and other refunds and lost disputes claim now. */
+  readonly kept: Microcredits
 }
 
 /** A purchase as a store keeps it: what time alone changes stands beside what is folded. */
@@ -91,9 +94,8 @@ export function boughtIn({ credits, bonus }: CheckoutTerms): bigint {
 }
 
 /** Credits that refunds and lost disputes have taken, what came back not counted. */
-export function takenFrom({ refunds, disputes }: Purchase): bigint {
-  const refunded = refunds.reduce<bigint>((sum, { credits, isReversed }) => (isReversed ? sum : sum + credits), 0n)
-  return disputes.reduce((sum, { credits }) => sum + credits, refunded)
+export function takenFrom({ refunds, disputes, kept }: Purchase): bigint {
+  return [...refunds, ...disputes].reduce<bigint>((sum, { credits }) => sum + credits, kept)
 }
 
 /** Sequence of the record by which a refund took credits; null: it took none, or is unknown. */
@@ -102,10 +104,14 @@ export function takenSeq(purchase: Purchase | undefined, refund: string): number
 }
 
 /** Money that has gone back, by refunds that stand and disputes that were lost: never more than was paid. */
-export function returnedMinor({ refunds, disputes, paid }: Purchase): number {
+export function returnedMinor(purchase: Purchase): number {
+  return Math.min(toldToReturn(purchase), purchase.paid?.payment.totalMinor ?? 0)
+}
+
+/** The same as it is told, which may be more than was paid: a bank may take back what was refunded before. */
+function toldToReturn({ refunds, disputes }: Purchase): number {
   const refunded = refunds.reduce((sum, { amountMinor, isReversed }) => (isReversed ? sum : sum + amountMinor), 0)
-  const lost = disputes.reduce((sum, { amountMinor, status }) => (status === 'lost' ? sum + amountMinor : sum), refunded)
-  return Math.min(lost, paid?.payment.totalMinor ?? 0)
+  return disputes.reduce((sum, { amountMinor, status }) => (status === 'lost' ? sum + amountMinor : sum), refunded)
 }
 
 /**
@@ -122,6 +128,19 @@ export function claimOn({ purchase, ended }: Pick<PurchaseFacts, 'purchase' | 'e
   return micro(most(0n, due < left ? due : left))
 }
 
+/**
+ * Credits that come back when a refund comes to nothing: what it took. Where refunds and lost disputes came to more than was paid, the
+ * others took less for it: what they would have taken without it stays taken, for as long as they claim it.
+ */
+export function comesBack(purchase: Purchase, refund: PurchaseRefund): Microcredits {
+  const total = purchase.paid?.payment.totalMinor ?? 0
+  const told = toldToReturn(purchase)
+  if (told <= total && purchase.kept === 0n) return refund.credits
+  const claimed = (boughtIn(purchase.terms) * BigInt(Math.min(told - refund.amountMinor, total))) / BigInt(total)
+  const over = most(0n, takenFrom(purchase) - claimed)
+  return micro(least(over, refund.credits + purchase.kept))
+}
+
 /** Money that can still be paid back: what has gone back, and what was asked for and is not answered, taken off. */
 export function refundableMinor(purchase: Purchase): number {
   const asked = purchase.requests.reduce((sum, request) => (request.outcome === null ? sum + request.amountMinor : sum), 0)
@@ -129,8 +148,8 @@ export function refundableMinor(purchase: Purchase): number {
 }
 
 /** Whether the provider has to be asked what became of it. */
-export function isWatched({ paid, outcome, requests, disputes }: Purchase): boolean {
-  if (paid === null && outcome === null) return true
+export function isWatched({ paid, outcome, mismatch, requests, disputes }: Purchase): boolean {
+  if (paid === null && outcome === null && mismatch === null) return true
   return requests.some((request) => request.outcome === null) || disputes.some(({ status }) => status === 'open')
 }
 
@@ -161,7 +180,7 @@ export function evolvePurchase(before: Purchase | null, record: JournalRecord): 
 }
 
 function opened(seq: number, openedAtMs: number, { terms, expiresAtMs }: Pick<Purchase, 'terms' | 'expiresAtMs'>): Purchase {
-  const nothing = { link: null, outcome: null, paid: null, mismatch: null, grants: [], requests: [], refunds: [], disputes: [] }
+  const nothing = { link: null, outcome: null, paid: null, mismatch: null, grants: [], requests: [], refunds: [], disputes: [], kept: ZERO }
   return { seq, openedAtMs, terms, expiresAtMs, ...nothing }
 }
 
@@ -208,9 +227,10 @@ function refunded(before: Purchase, { seq, refund, request, amountMinor, credits
 /** A refund that is first heard of when it has failed is known from then on: older news of it can no longer take anything. */
 function reversed(before: Purchase, { seq, refund, request, amountMinor, credits }: TopupRefundReversed): Partial<Purchase> {
   const known = before.refunds.find((candidate) => candidate.refund === refund)
-  if (known?.isReversed || (known?.credits ?? 0n) !== credits) throw new Error(`record ${seq} cannot reverse refund ${refund}`)
-  const after = { refund, request, seq: known?.seq ?? null, amountMinor, credits, isReversed: true }
-  return { refunds: replaced(before.refunds, known, after), requests: answered(before, request, 'made') }
+  const kept = before.kept + (known?.credits ?? 0n) - credits
+  if (known?.isReversed || kept < 0n) throw new Error(`record ${seq} cannot reverse refund ${refund}`)
+  const after = { refund, request, seq: known?.seq ?? null, amountMinor, credits: ZERO, isReversed: true }
+  return { refunds: replaced(before.refunds, known, after), requests: answered(before, request, 'made'), kept: micro(kept) }
 }
 
 function openedDispute(before: Purchase, { seq, dispute, amountMinor, movements }: DisputeOpened): Partial<Purchase> {

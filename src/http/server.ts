@@ -103,7 +103,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   guardAccess(app, { ...options, keyRing: services.keyRing, signedIn: services.signIn.signedIn })
   await app.register(healthRoutes, { store: services.store })
   await app.register(problemPages)
-  await app.register(returnPage, { services })
+  await app.register(returnPage, { services, limiter: options.limiter })
   if (services.payments?.provider instanceof Sandbox) await app.register(sandboxPages, { sandbox: services.payments.provider })
   await app.register(async (native) => {
     await native.register(swagger, OPENAPI)

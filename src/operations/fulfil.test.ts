@@ -18,7 +18,7 @@ import { isRefusal } from '../core/refusals.ts'
 import { type CheckoutNews, type CheckoutOrder, type Provider, ProviderUnavailableError, type RefundOrder } from '../payments/provider.ts'
 import { openPostgresStore } from '../stores/postgres/postgres-store.ts'
 import type { Store } from '../stores/store.ts'
-import { openCheckout, type PurchaseView } from './checkouts.ts'
+import { cancelCheckout, openCheckout, type PurchaseView } from './checkouts.ts'
 import { fulfil } from './fulfil.ts'
 import { reconcile } from './reconcile.ts'
 import type { Services } from './services.ts'
@@ -270,6 +270,24 @@ for (const kind of STORE_KINDS) {
     assert.deepEqual([provider.refunds.size, await settled()], [1, '600'])
   })
 
+  test(`a checkout that is canceled is that, also when the provider tells at the same time that it has expired (${kind})`, async (t) => {
+    const { services, provider, hear, settled } = await openScene(t, kind)
+    await bought(services)
+    provider.news = said('expired')
+    // The provider's event is there before its answer.
+    provider.beforeAnswer = async () => {
+      provider.beforeAnswer = async () => undefined
+      await hear()
+    }
+    const view = await cancelCheckout(services, { actor: 'operator', requestId: null }, { account: ADA, seq: 2 })
+    assert.equal(isRefusal(view) ? view.refused : view.status, 'canceled')
+    await hear()
+    assert.equal((await services.store.purchase(ADA, 2))?.status, 'canceled')
+    provider.news = said('paid')
+    await hear()
+    assert.equal(await settled(), '1000', 'money that comes all the same counts')
+  })
+
   test(`a purchase whose page nobody was ever given is closed when its time is up (${kind})`, async (t) => {
     const { services, provider, clock } = await openScene(t, kind)
     provider.lost = 1
@@ -288,6 +306,7 @@ for (const kind of STORE_KINDS) {
 test('two servers on one store that hear the same news at once, and one that asks again, credit and take back once', async (t) => {
   const { services, store, provider, hear, settled, clock, file } = await openScene(t, 'postgres')
   const second = await openPostgresStore({ url: file, clock: () => clock.nowMs })
+  t.after(() => second.close())
   const other = await sellingOn(second, provider, clock)
   const { payments } = other
   assert.ok(payments)
@@ -311,7 +330,6 @@ test('two servers on one store that hear the same news at once, and one that ask
   const { records } = await store.records(ADA, { limit: 100 })
   const kinds = records.map(({ kind }) => kind)
   assert.deepEqual(new Set(kinds).size, kinds.length, `nothing has two records: ${kinds.join(', ')}`)
-  await second.close()
 })
 
 test('in whatever order words are heard, late, twice or not at all but the last, the account ends the same', async (t) => {

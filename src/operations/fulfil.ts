@@ -8,7 +8,7 @@ import type { ProviderNews } from '../core/command.ts'
 import { objectId, parseObjectId } from '../core/ids.ts'
 import type { PurchaseFacts } from '../core/purchase.ts'
 import { isRefusal } from '../core/refusals.ts'
-import { type CheckoutNews, ProviderUnavailableError, type RefundNews } from '../payments/provider.ts'
+import { type CheckoutNews, type DisputeNews, ProviderUnavailableError, type RefundNews } from '../payments/provider.ts'
 import { fingerprintOf } from '../stores/chain.ts'
 import type { Payments } from './payments.ts'
 import { runCommand } from './run-command.ts'
@@ -38,17 +38,20 @@ export async function fulfil(services: Services, payments: Payments, reference: 
   if (!news || !place || !before) return { ignored: 'no checkout of this server' }
   if (before.purchase.terms.provider !== provider.name) return { ignored: 'a checkout of another provider' }
   await tellCheckout(services, place, news)
-  await tellRefunds(services, place, news.refunds)
-  await askForRefunds(services, payments, place)
-  for (const { dispute, amountMinor, status } of news.disputes) {
-    const told = { purchase: place.purchase, dispute, amountMinor }
-    // What is refused here, and why, is on record already: the money has gone back.
-    if (status === 'open') await tell(services, place, { kind: 'open_dispute', ...told })
-    else await tell(services, place, { kind: 'close_dispute', ...told, outcome: status, grantDays: services.policy.refundGrantDays })
+  const { purchase } = await factsOf(services, place)
+  // What becomes of a payment that gave no credits takes none: one that was not what was asked for, or one too many, is paid back elsewhere.
+  if (purchase.paid !== null && purchase.paid.payment.payment === news.payment?.payment) {
+    await tellRefunds(services, place, news.refunds)
+    await askForRefunds(services, payments, place)
+    await tellDisputes(services, place, news.disputes)
   }
-  const facts = await services.store.purchase(place.account, place.purchase)
-  if (!facts) throw new Error(`purchase ${place.purchase} of account ${place.account} is gone`)
-  return { place, facts }
+  return { place, facts: await factsOf(services, place) }
+}
+
+async function factsOf({ store }: Services, { account, purchase }: PurchasePlace): Promise<PurchaseFacts> {
+  const facts = await store.purchase(account, purchase)
+  if (!facts) throw new Error(`purchase ${purchase} of account ${account} is gone`)
+  return facts
 }
 
 /** As `fulfil`, for whoever can do without: if the provider does not answer, its events or the reconciler will tell. */
@@ -85,6 +88,15 @@ async function tellRefunds(services: Services, place: PurchasePlace, refunds: re
   }
 }
 
+async function tellDisputes(services: Services, place: PurchasePlace, disputes: readonly DisputeNews[]): Promise<void> {
+  for (const { dispute, amountMinor, status } of disputes) {
+    const told = { purchase: place.purchase, dispute, amountMinor }
+    // What is refused here, and why, is on record already: the money has gone back.
+    if (status === 'open') await tell(services, place, { kind: 'open_dispute', ...told })
+    else await tell(services, place, { kind: 'close_dispute', ...told, outcome: status, grantDays: services.policy.refundGrantDays })
+  }
+}
+
 function requestOf(account: number, request: string | null): number | null {
   const address = request === null ? undefined : parseObjectId('trf', request)
   return address?.account === account ? address.seq : null
@@ -117,6 +129,8 @@ function nameOf(news: ProviderNews): string {
     case 'open_dispute':
     case 'close_dispute':
       return `${kind} ${purchase} ${news.dispute}`
+    case 'close_checkout':
+      return `${kind} ${purchase} ${news.outcome}`
     case 'refuse_topup_refund':
       return `${kind} ${purchase} ${news.request}`
     default:

@@ -54,7 +54,7 @@ type DisputeSpec = Readonly<{ purchase: string; dispute: string; amountMinor: nu
 type Payments =
   | (Readonly<{ do: 'open_checkout' }> & PurchaseSpec)
   | Readonly<{ do: 'link_checkout'; purchase: string }>
-  | Readonly<{ do: 'close_checkout'; purchase: string }>
+  | Readonly<{ do: 'close_checkout'; purchase: string; outcome: 'expired' | 'canceled' }>
   | Readonly<{ do: 'pend_checkout'; purchase: string; ttlMs: number }>
   | Readonly<{ do: 'ask_refund'; as: string; purchase: string; amountMinor: number | null }>
   | Readonly<{ do: 'deny_refund'; purchase: string; request: string }>
@@ -119,12 +119,14 @@ type Purchase = Named &
     expiresAtMs: number
     isLinked: boolean
     isPending: boolean
-    isClosed: boolean
+    closedAs: 'expired' | 'canceled' | null
     /** Refunds that were asked for; those that wait have no answer. */
     requests: readonly Readonly<{ name: string; amountMinor: number; isAnswered: boolean }>[]
     payment: string | null
     refunds: readonly PaymentRefund[]
     disputes: readonly Dispute[]
+    /** Credits that failed refunds took and others claim. */
+    kept: bigint
   }
 
 type Charge = Owned & Readonly<{ atMs: number; order: number; draws: readonly Part[] }> & { refunded: bigint }
@@ -435,7 +437,7 @@ class Account {
     if (this.grants.filter((grant) => this.#left(grant) > 0n).length + 2 * open.length + 2 > MAX_OPEN_GRANTS)
       throw new No('too_many_open_grants')
     this.#requireRoom(creditType, credits + (bonus ?? 0n))
-    const nothing = { isLinked: false, isPending: false, isClosed: false, payment: null, requests: [], refunds: [], disputes: [] }
+    const nothing = { isLinked: false, isPending: false, closedAs: null, payment: null, requests: [], refunds: [], disputes: [], kept: 0n }
     this.purchases.push({ name, creditType, spec, expiresAtMs: this.nowMs + spec.ttlMs, ...nothing })
     return NOTHING
   }
@@ -445,8 +447,8 @@ class Account {
     if (left > MAX_MICROCREDITS) throw new No('amount_out_of_range')
   }
 
-  #isOpen({ payment, isClosed, expiresAtMs }: Purchase): boolean {
-    return payment === null && !isClosed && this.nowMs < expiresAtMs
+  #isOpen({ payment, closedAs, expiresAtMs }: Purchase): boolean {
+    return payment === null && closedAs === null && this.nowMs < expiresAtMs
   }
 
   #purchase(name: string): Purchase {
@@ -458,9 +460,10 @@ class Account {
   #noteCheckout(purchase: Purchase, command: Extract<Payments, { do: 'link_checkout' | 'close_checkout' | 'pend_checkout' }>): Done {
     const isKnown =
       command.do === 'link_checkout' ? purchase.isLinked : command.do === 'pend_checkout' && purchase.isPending && this.#isOpen(purchase)
-    if (purchase.payment !== null || purchase.isClosed || isKnown) return NO_NEWS
+    const isCanceledAfterAll = command.do === 'close_checkout' && command.outcome === 'canceled' && purchase.closedAs === 'expired'
+    if (purchase.payment !== null || (purchase.closedAs !== null && !isCanceledAfterAll) || isKnown) return NO_NEWS
     if (command.do === 'link_checkout') purchase.isLinked = true
-    if (command.do === 'close_checkout') purchase.isClosed = true
+    if (command.do === 'close_checkout') purchase.closedAs = command.outcome
     if (command.do === 'pend_checkout') Object.assign(purchase, { isPending: true, expiresAtMs: this.nowMs + command.ttlMs })
     return NOTHING
   }
@@ -518,11 +521,11 @@ class Account {
   }
 
   /** Money that has gone back, and credits that were taken for it and have not come back. */
-  #gone({ spec, refunds, disputes }: Purchase): Readonly<{ minor: number; taken: bigint }> {
+  #gone({ spec, refunds, disputes, kept }: Purchase): Readonly<{ minor: number; taken: bigint }> {
     const standing = refunds.filter(({ hasFailed }) => !hasFailed)
     const lost = disputes.filter(({ status }) => status === 'lost')
     const minor = [...standing, ...lost].reduce((total, { amountMinor }) => total + amountMinor, 0)
-    const taken = lost.reduce((total, dispute) => total + dispute.taken, sum(standing.flatMap(({ draws }) => draws)))
+    const taken = lost.reduce((total, dispute) => total + dispute.taken, kept + sum(standing.flatMap(({ draws }) => draws)))
     return { minor: Math.min(minor, spec.amountMinor), taken }
   }
 
@@ -564,13 +567,26 @@ class Account {
     const known = refunds.find((refund) => refund.name === name)
     if (known?.hasFailed) return NO_NEWS
     if (!known) this.#requireFew(purchase)
-    const draws = known?.draws ?? []
-    this.#requireRoom(creditType, sum(draws))
-    purchase.refunds = [...refunds.filter((refund) => refund !== known), { name, amountMinor, draws, hasFailed: true }]
-    this.#add(creditType, 'voided', -sum(draws))
-    this.#giveAnew({ name: as, creditType, purchase: of }, this.#giveBack(creditType, [...draws].reverse()), grantDays)
+    const draws = [...(known?.draws ?? [])].reverse()
+    const { taken } = this.#gone(purchase)
+    purchase.refunds = [...refunds.filter((refund) => refund !== known), { name, amountMinor, draws: [], hasFailed: true }]
+    const back = known ? this.#comesBack(purchase, known, taken) : 0n
+    const { taken: own } = split(draws, back)
+    this.#requireRoom(creditType, back)
+    purchase.kept += sum(draws) - back
+    this.#add(creditType, 'voided', -back)
+    this.#giveAnew({ name: as, creditType, purchase: of }, this.#giveBack(creditType, own) + back - sum(own), grantDays)
     this.#repay(creditType)
-    return this.#did(creditType, sum(draws))
+    return this.#did(creditType, back)
+  }
+
+  /** All that it took, unless the rest of what has gone back claims some of it, or did of one before. `taken` is from before it failed. */
+  #comesBack({ spec, refunds, disputes, kept }: Purchase, { amountMinor, draws }: PaymentRefund, taken: bigint): bigint {
+    const rest = [...refunds.filter(({ hasFailed }) => !hasFailed), ...disputes.filter(({ status }) => status === 'lost')]
+    const minor = rest.reduce((total, one) => total + one.amountMinor, 0)
+    if (kept === 0n && minor + amountMinor <= spec.amountMinor) return sum(draws)
+    const claimed = ((spec.credits + (spec.bonus ?? 0n)) * BigInt(Math.min(minor, spec.amountMinor))) / BigInt(spec.amountMinor)
+    return taken <= claimed ? 0n : smaller(taken - claimed, sum(draws) + kept)
   }
 
   #openDispute({ purchase: of, dispute: name, amountMinor }: Extract<Payments, { do: 'open_dispute' }>): Done {

@@ -66,7 +66,11 @@ export const paymentCommand: fc.Arbitrary<Make> = fc.oneof(
     return { do: 'pay', as: names.newName(), purchase, payment, amountMinor: names.priceOf(purchase) + more }
   }),
   draw(1, pick, (at, names) => ({ do: 'link_checkout', purchase: names.purchase(at) })),
-  draw(1, pick, (at, names) => ({ do: 'close_checkout', purchase: names.purchase(at) })),
+  draw(2, fc.tuple(pick, fc.constantFrom('expired', 'canceled')), ([at, outcome], names) => ({
+    do: 'close_checkout',
+    purchase: names.purchase(at),
+    outcome,
+  })),
   draw(1, fc.tuple(pick, fc.constantFrom(60_000, 9 * DAY_MS)), ([at, ttlMs], names) => ({
     do: 'pend_checkout',
     purchase: names.purchase(at),
@@ -136,7 +140,7 @@ export function commandOf(command: PaymentCommand, seq: (name: string) => number
     case 'pend_checkout':
       return { kind: 'pend_checkout', purchase, ttlMs: command.ttlMs }
     case 'close_checkout':
-      return { kind: 'close_checkout', purchase, outcome: 'expired' }
+      return { kind: 'close_checkout', purchase, outcome: command.outcome }
     case 'pay':
       return { kind: 'fulfil', purchase, payment: paymentOf(purchase, { payment: command.payment, amountMinor: command.amountMinor }) }
     case 'ask_refund':

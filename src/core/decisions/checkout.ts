@@ -90,14 +90,16 @@ export function decidePendCheckout(
   return draft.done()
 }
 
-/** Ends a checkout that will not be paid. */
+/** Ends a checkout that will not be paid. That it was canceled says more than that the provider then let it expire, whichever is heard first. */
 export function decideCloseCheckout(
   state: AccountState,
   { facts, outcome }: OfPurchase & { readonly outcome: CheckoutClosed['outcome'] },
   context: Context,
 ): Decision | Refusal {
   if (facts === null) return NOT_FOUND
-  if (hasEnded(facts)) return nothingNew(state)
+  const { paid, outcome: known } = facts.purchase
+  const saysMore = outcome === 'canceled' && known === 'expired' && paid === null
+  if (hasEnded(facts) && !saysMore) return nothingNew(state)
   const draft = openDraft(state, context)
   draft.append({ kind: 'checkout_closed', purchase: facts.purchase.seq, outcome, events: [] })
   return draft.done()

@@ -127,6 +127,25 @@ test('a refund that fails after the dispute was lost gives back what it took, an
   assert.deepEqual(figures(account), ['50', '0', '0'])
 })
 
+test('refunds that fail and disputes that are lost come to the same in either order, also where they overlap', () => {
+  const cases = [
+    { refunded: 600, disputed: 1_000, left: '0' },
+    { refunded: 600, disputed: 600, left: '40' },
+    { refunded: 1_000, disputed: 300, left: '70' },
+    { refunded: 300, disputed: 300, left: '70' },
+  ]
+  for (const { refunded, disputed, left } of cases)
+    for (const isRefundedFirst of [true, false]) {
+      const { account, purchase } = bought()
+      const refund = make.refundTopup(purchase, 'a', refunded)
+      const failure = make.reverseRefund(purchase, 'a', { amountMinor: refunded })
+      const loss = make.closeDispute(purchase, 'lost', 'd', disputed)
+      account.send(make.openDispute(purchase, 'd', disputed))
+      for (const news of isRefundedFirst ? [refund, loss, failure] : [failure, refund, loss]) account.send(news)
+      assert.deepEqual(figures(account), [left, '0', '0'], `${refunded} refunded, ${disputed} disputed`)
+    }
+})
+
 test('two disputes at once freeze and take no more than was bought', () => {
   const { account, purchase } = bought()
   account.grant(30, { source: 'plan' })

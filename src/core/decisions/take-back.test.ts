@@ -188,6 +188,17 @@ test('after a refund that failed, another takes its full part', () => {
   assert.equal(account.balance().settled, '0')
 })
 
+test('where refunds came to more than was paid, one that fails gives back only what the others do not claim', () => {
+  const { account, purchase } = bought()
+  account.send(make.refundTopup(purchase, 'a', 700))
+  account.send(make.refundTopup(purchase, 'b', 700))
+  assert.equal(account.balance().available, '0')
+  account.send(make.reverseRefund(purchase, 'a', { amountMinor: 700 }))
+  assert.equal(account.balance().available, '30')
+  account.send(make.reverseRefund(purchase, 'b', { amountMinor: 700 }))
+  assert.equal(account.balance().available, '100', 'what the first one had left is claimed by nobody now')
+})
+
 test('a refund that is first heard of when it has failed takes nothing, then or ever', () => {
   const { account, purchase } = bought()
   const { record } = booked(account.send(make.reverseRefund(purchase, 'a', { amountMinor: 400 })))

@@ -4,7 +4,16 @@ import { type AccountState, poolOf } from '../account.ts'
 import { least, MAX_MICROCREDITS, type Microcredits, ZERO } from '../credits.ts'
 import type { Context, Decision, Draft, PoolDraft } from '../draft.ts'
 import { openDraft } from '../due.ts'
-import { claimOn, endedIn, MAX_PURCHASE_EVENTS, type Purchase, type PurchaseFacts, refundableMinor, returnedMinor } from '../purchase.ts'
+import {
+  claimOn,
+  comesBack,
+  endedIn,
+  MAX_PURCHASE_EVENTS,
+  type Purchase,
+  type PurchaseFacts,
+  refundableMinor,
+  returnedMinor,
+} from '../purchase.ts'
 import { isRefusal, type Refusal, refuse } from '../refusals.ts'
 import { overdraw } from './capture.ts'
 import { nothingNew, type OfPurchase } from './checkout.ts'
@@ -134,7 +143,7 @@ export interface ReversalNews extends RefundNews {
   readonly grantDays: number
 }
 
-/** Gives back what a refund took, once. One that was not known before takes nothing from now on. */
+/** Gives back what a refund took, once, as far as nothing else claims it; and what others that failed had left. One that was not known before takes nothing from now on. */
 export function decideReverseRefund(state: AccountState, command: ReversalNews, context: Context): Decision | Refusal {
   const { facts, refund, request, amountMinor, taken, grantDays } = command
   const paid = paidPurchase(facts)
@@ -147,11 +156,13 @@ export function decideReverseRefund(state: AccountState, command: ReversalNews, 
   if (refusal) return refusal
   const draft = openDraft(state, context)
   const pool = draft.pool(purchase.terms.creditType)
-  const credits = known?.credits ?? ZERO
+  const credits = known ? comesBack(purchase, known) : ZERO
   if (isTooMuch(draft, pool.creditType, credits)) return TOO_MUCH
   const closedGrants = [...(taken?.closedGrants ?? []), ...emptiedSince(state, pool.creditType)]
-  const { reopened, homeless } = giveBack(draft, pool, { draws: taken?.record.movements ?? [], closedGrants, before: 0n, credits })
-  const grant = openRefundGrant(draft, pool, { credits: homeless, days: grantDays, purchase: purchase.seq })
+  const own = least(credits, known?.credits ?? 0n)
+  const { reopened, homeless } = giveBack(draft, pool, { draws: taken?.record.movements ?? [], closedGrants, before: 0n, credits: own })
+  // What an earlier one had to leave behind comes back with this one, and has no other home any more.
+  const grant = openRefundGrant(draft, pool, { credits: homeless + credits - own, days: grantDays, purchase: purchase.seq })
   pool.repay()
   const news = { purchase: purchase.seq, refund, request, amountMinor }
   draft.append({ kind: 'topup_refund_reversed', ...pool.fields, ...news, credits, reopened, grant })

@@ -2,6 +2,7 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
+import type { RateLimit, RateLimiter } from '../../auth/rate-limiter.ts'
 import { formatMoney } from '../../core/currency.ts'
 import { objectId, parseObjectId } from '../../core/ids.ts'
 import type { PurchaseStatus } from '../../core/purchase.ts'
@@ -26,14 +27,22 @@ function tokenOf(secret: string, checkout: string): Buffer {
 /** How soon a customer whose money is on its way is shown how it stands. */
 const REFRESH_SECONDS = 5
 
+/** How often the provider is asked for one checkout, however often its page is loaded: the page needs no key. */
+const LOOKS: RateLimit = { requests: 20, windowSeconds: 60 }
+
+interface ReturnParts {
+  readonly services: Services
+  readonly limiter: RateLimiter
+}
+
 /** Serves the page. */
-export async function returnPage(app: FastifyInstance, { services }: { readonly services: Services }): Promise<void> {
+export async function returnPage(app: FastifyInstance, parts: ReturnParts): Promise<void> {
   const options = { config: { access: 'public' }, schema: { hide: true } } as const
   app.get<{ Params: { checkout: string }; Querystring: { token?: string } }>(
     '/checkout/:checkout/return',
     options,
     async (request, reply) => {
-      const view = await returned(services, request.params.checkout, request.query.token ?? '')
+      const view = await returned(parts, request.params.checkout, request.query.token ?? '')
       const { terms } = view.purchase
       if (terms.successUrl !== null && (view.status === 'paid' || view.status === 'pending'))
         return reply.redirect(withCheckout(terms.successUrl, view), 303)
@@ -42,15 +51,16 @@ export async function returnPage(app: FastifyInstance, { services }: { readonly 
   )
 }
 
-/** The checkout that a customer comes back from, as the provider has it now. */
-async function returned(services: Services, checkout: string, token: string): Promise<PurchaseView> {
+/** The checkout that a customer comes back from, as the provider has it now; as it is on record, if that was asked too often. */
+async function returned({ services, limiter }: ReturnParts, checkout: string, token: string): Promise<PurchaseView> {
   const address = parseObjectId('cs', checkout)
   const given = Buffer.from(token, 'base64url')
   if (!address || given.length !== TOKEN_BYTES || !timingSafeEqual(given, tokenOf(services.store.secret, checkout))) throw NOT_FOUND
   const before = await readCheckout(services, address)
   if (isRefusal(before)) throw NOT_FOUND
   const { link, paid } = before.purchase
-  if (services.payments !== null && link !== null && paid === null) await tryToFulfil(services, services.payments, link.reference)
+  if (services.payments !== null && link !== null && paid === null && limiter.take(`return from ${checkout}`, LOOKS).isAllowed)
+    await tryToFulfil(services, services.payments, link.reference)
   const view = await readCheckout(services, address)
   if (isRefusal(view)) throw NOT_FOUND
   return view

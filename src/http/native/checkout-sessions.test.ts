@@ -101,6 +101,7 @@ test('what cannot be bought is refused, and opens nothing', async (t) => {
     [{ amount_minor: 500, success_url: 'javascript:alert(1)' }, 400, 'invalid_request'],
     [{ amount_minor: 500, success_url: '/relative' }, 400, 'invalid_request'],
     [{ amount_minor: 500, cancel_url: 'https://name:word@example.com/' }, 400, 'invalid_request'],
+    [{ amount_minor: 500, success_url: `https://example.com/${'ł'.repeat(400)}` }, 400, 'invalid_request'],
     [{ amount_minor: 500, account: 'acct_00000000' }, 404, 'account_not_found'],
   ]
   for (const [body, status, code] of cases) {

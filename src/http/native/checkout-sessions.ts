@@ -109,7 +109,9 @@ function renderCheckout({ account, purchase, status }: PurchaseView): Static<typ
   }
 }
 
-const AddressIn = Type.String({ maxLength: 2_000, description: 'An http or https address.' })
+/** Characters of an address, written out: providers take no longer ones. */
+const MAX_ADDRESS = 2_000
+const AddressIn = Type.String({ maxLength: MAX_ADDRESS, description: 'An http or https address.' })
 
 const CheckoutBody = Type.Object(
   {
@@ -138,6 +140,7 @@ function addressIn(text: string | undefined, pointer: string): string | null {
   const url = URL.canParse(text) ? new URL(text) : null
   const isFit = url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === ''
   if (!isFit) throw badInput(pointer, 'must be an http or https address, without a name or password in it')
+  if (url.href.length > MAX_ADDRESS) throw badInput(pointer, `must have at most ${MAX_ADDRESS} characters, written as an address`)
   return url.href
 }
 

@@ -122,7 +122,7 @@ function refundsOut({ account, purchase: { requests, refunds } }: PurchaseView):
   )
   const made = refunds.map(({ refund, request, amountMinor, credits, isReversed }) => {
     const status = isReversed ? ('failed' as const) : ('succeeded' as const)
-    return { id: idOf(request), provider_id: refund, amount_minor: amountMinor, status, credits: isReversed ? '0' : formatCredits(credits) }
+    return { id: idOf(request), provider_id: refund, amount_minor: amountMinor, status, credits: formatCredits(credits) }
   })
   return [...asked, ...made]
 }

@@ -14,7 +14,8 @@ export function checkoutNews(session: Stripe.Checkout.Session): Omit<CheckoutNew
   const status = statusOf(session)
   return {
     reference: session.id,
-    checkout: session.client_reference_id,
+    // Only whoever has the secret key writes metadata: the client reference of a payment link is whatever its visitors say.
+    checkout: session.metadata?.[CHECKOUT_KEY] ?? null,
     status,
     payment: status === 'paid' ? paymentOf(session) : null,
   }

@@ -18,6 +18,8 @@ import { ProviderUnavailableError } from '../provider.ts'
 import { type OffSessionOutcome, StripeProvider } from './stripe.ts'
 
 const MINUTE_MS = 60_000
+/** Where customers see the server: behind a proxy, so to say. */
+const PUBLIC_URL = 'https://obol.example'
 
 type Body = TestAnswer['body']
 
@@ -42,6 +44,7 @@ async function openShop(t: TestContext, isLive = false): Promise<Shop> {
     STRIPE_SECRET_KEY: isLive ? STRIPE_LIVE_KEY : STRIPE_KEY,
     STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET,
     STRIPE_API_BASE: stripe.url,
+    OBOL_PUBLIC_URL: PUBLIC_URL,
   })
   clock.nowMs = () => obol.clock.nowMs
   const { call, url } = obol
@@ -221,8 +224,10 @@ test('events about what is not Obol’s are heard and do nothing', async (t) => 
     { id: 'cus_1', object: 'customer' },
   ]
   for (const object of others) assert.equal(await tell('whatever.happened', object), 200, object.id)
-  for (const client_reference_id of [null, 'order 7', 'cs_0000000000000001', 'chg_0000000000000001']) {
-    stripe.sessions.set(session.id, { ...session, status: 'complete', payment_status: 'paid', client_reference_id })
+  // A payment link takes the client reference from its address: that of an open checkout, if whoever opened it says so.
+  const metadata = [null, {}, ...['order 7', 'cs_0000000000000001', 'chg_0000000000000001'].map((id) => ({ obol_checkout: id }))]
+  for (const each of metadata) {
+    stripe.sessions.set(session.id, { ...session, status: 'complete', payment_status: 'paid', metadata: each })
     assert.equal(await tell('checkout.session.completed'), 200)
   }
   assert.equal(await available(), '0')
@@ -366,6 +371,17 @@ test('an event that Obol cannot look into is not confirmed, so that Stripe tells
   assert.equal(await shop.available(), '1000')
 })
 
+test('a refund that Stripe is still at work on is no refusal', async (t) => {
+  const { obol, stripe, topup, call, available, clock } = await bought(t)
+  const busy = { path: /POST \/v1\/refunds$/, when: 'after', how: 409, times: 3 } as const
+  stripe.failures.push({ ...busy })
+  const { status, body } = await call('POST', `/v1/topups/${topup.id}/refund`, { amount_minor: 400 })
+  assert.deepEqual([status, body.refunds[0].status, await available()], [201, 'requested', '1000'])
+  clock.nowMs += 16 * MINUTE_MS
+  await reconcile(obol.services)
+  assert.deepEqual([stripe.refunds.size, await available()], [1, '600'])
+})
+
 test('a refund whose making is cut short is on record, and is made once in the end', async (t) => {
   const { obol, stripe, topup, call, available, clock } = await bought(t)
   stripe.failures.push({ path: /POST \/v1\/refunds$/, when: 'after', how: 'hang up', times: 3 })
@@ -388,11 +404,12 @@ test('a checkout of which no event arrives is credited when the customer comes b
   })
   assert.equal(status, 201)
   const { id, success_url } = shop.stripe.lastSession
-  const early = await fetch(String(success_url), { redirect: 'manual' })
+  const page = String(success_url).replace(PUBLIC_URL, shop.url)
+  const early = await fetch(page, { redirect: 'manual' })
   assert.deepEqual([early.status, /Not paid yet/.test(await early.text())], [200, true])
   shop.stripe.pay(id)
   const answers = await Promise.all([
-    ...Array.from({ length: 5 }, () => fetch(String(success_url), { redirect: 'manual' })),
+    ...Array.from({ length: 5 }, () => fetch(page, { redirect: 'manual' })),
     shop.tell('checkout.session.completed'),
   ])
   for (const answer of answers)
@@ -402,8 +419,22 @@ test('a checkout of which no event arrives is credited when the customer comes b
         [303, `https://shop.example/thanks?a=b&checkout_session=${body.id}`],
       )
   assert.equal(await shop.available(), '1000')
-  for (const strange of [String(success_url).replace(/token=.{6}/, 'token=AAAAAA'), String(success_url).replace(/\?.*/, '')])
+  for (const strange of [page.replace(/token=.{6}/, 'token=AAAAAA'), page.replace(/\?.*/, '')])
     assert.equal((await fetch(strange)).status, 404)
+})
+
+test('however often the page is loaded that customers come back to, Stripe is asked a bounded number of times', async (t) => {
+  const shop = await openShop(t)
+  await shop.open()
+  const page = String(shop.stripe.lastSession.success_url).replace(PUBLIC_URL, shop.url)
+  const before = shop.stripe.carriedOut.length
+  const load = async (): Promise<string> => (await fetch(page, { redirect: 'manual' })).text()
+  for (const text of await Promise.all(Array.from({ length: 50 }, load))) assert.match(text, /Not paid yet/)
+  assert.equal(shop.stripe.carriedOut.length - before, 20)
+  shop.stripe.pay(shop.stripe.lastSession.id)
+  assert.match(await load(), /Not paid yet/)
+  shop.clock.nowMs += MINUTE_MS
+  assert.match(await load(), /Your credits are ready/)
 })
 
 test('a checkout of which nothing at all arrives is credited by the reconciler, and others with it', async (t) => {
@@ -459,6 +490,36 @@ test('two sessions that were paid for one checkout are credited once, and the se
   assert.deepEqual([status, mismatch.reason, mismatch.payment], ['paid', 'paid_before', payment])
 })
 
+test('what becomes of a payment that gave no credits takes none', async (t) => {
+  const shop = await openShop(t)
+  await shop.open()
+  const first = shop.stripe.lastSession
+  shop.stripe.pay(first.id)
+  await shop.tell('checkout.session.completed')
+  const second = { ...first, id: 'cs_test_second', payment_intent: null }
+  shop.stripe.sessions.set(second.id, second)
+  const extra = shop.stripe.pay(second.id)
+  await shop.tell('checkout.session.completed', second)
+  const refund = shop.stripe.refundByHand(extra, 1_000)
+  assert.equal(await shop.tell('refund.created', shop.stripe.refunds.get(refund)), 200)
+  const dispute = shop.stripe.dispute(extra, 1_000, 'lost')
+  assert.equal(await shop.tell('charge.dispute.closed', shop.stripe.disputes.get(dispute)), 200)
+  assert.equal(await shop.available(), '1000')
+
+  const other = await shop.open()
+  const session = shop.stripe.lastSession.id
+  const wrong = shop.stripe.pay(session, { amount_subtotal: 900, amount_total: 900 })
+  await shop.tell('checkout.session.completed')
+  assert.equal((await shop.session(other.id)).mismatch.reason, 'amount')
+  const back = shop.stripe.refundByHand(wrong, 900)
+  assert.equal(await shop.tell('refund.created', shop.stripe.refunds.get(back)), 200)
+  assert.equal(await shop.available(), '1000')
+  shop.clock.nowMs += 16 * MINUTE_MS
+  const looked = shop.stripe.carriedOut.length
+  await reconcile(shop.obol.services)
+  assert.equal(shop.stripe.carriedOut.length, looked, 'nobody is asked for news of it for ever')
+})
+
 test('a wrong key is told apart from a refusal: nothing is opened with a page', async (t) => {
   const stripe = await startStripe(t)
   const obol = await startTestObol(t, {
@@ -466,6 +527,7 @@ test('a wrong key is told apart from a refusal: nothing is opened with a page', 
     STRIPE_SECRET_KEY: 'sk_test_wrong_key_1',
     STRIPE_WEBHOOK_SECRET: WEBHOOK_SECRET,
     STRIPE_API_BASE: stripe.url,
+    OBOL_PUBLIC_URL: PUBLIC_URL,
   })
   await obol.call('PUT', '/v1/topups/options', TEST_OPTIONS)
   const account = await openAccount(obol, '0')

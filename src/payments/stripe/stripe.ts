@@ -204,7 +204,7 @@ function declined(fault: unknown): OffSessionOutcome {
     const code = fault.decline_code || fault.code || 'card_declined'
     return { status: 'declined', code, mayRetry: fault.advice_code !== 'do_not_try_again' }
   }
-  if (fault instanceof Stripe.errors.StripeInvalidRequestError) return { status: 'unusable', reason: fault.message }
+  if (fault instanceof Stripe.errors.StripeInvalidRequestError && !isBusy(fault)) return { status: 'unusable', reason: fault.message }
   throw fault
 }
 
@@ -215,10 +215,16 @@ async function told<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   } catch (cause) {
     const { errors } = Stripe
     const kinds = [errors.StripeConnectionError, errors.StripeAPIError, errors.StripeRateLimitError, errors.StripeAuthenticationError]
-    if (kinds.some((kind) => cause instanceof kind)) throw new ProviderUnavailableError('Stripe does not answer', { cause })
+    if (kinds.some((kind) => cause instanceof kind) || isBusy(cause))
+      throw new ProviderUnavailableError('Stripe does not answer', { cause })
     // Stripe's own errors have an HTTP status, which would be taken for that of Obol's answer.
     throw new Error('Stripe turned a request away', { cause })
   }
+}
+
+/** Whether Stripe is still at work on the same request, or on what it is about: that is no answer yet. */
+function isBusy(fault: unknown): boolean {
+  return fault instanceof Stripe.errors.StripeError && fault.statusCode === 409
 }
 
 /** What Stripe gives; undefined: it has no such thing. */
@@ -236,8 +242,8 @@ async function orRefused<Answer>(ask: () => Promise<Answer>): Promise<Answer | {
   try {
     return await ask()
   } catch (fault) {
-    if (fault instanceof Stripe.errors.StripeInvalidRequestError || fault instanceof Stripe.errors.StripeCardError)
-      return { refused: fault.message }
+    const isAnswer = fault instanceof Stripe.errors.StripeInvalidRequestError || fault instanceof Stripe.errors.StripeCardError
+    if (isAnswer && !isBusy(fault)) return { refused: fault.message }
     throw fault
   }
 }

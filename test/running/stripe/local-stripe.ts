@@ -26,7 +26,7 @@ export type StripeObject = { [field: string]: unknown } & { readonly id: string;
 export interface Failure {
   readonly path: RegExp
   readonly when: 'before' | 'after'
-  readonly how: 500 | 503 | 429 | 'hang up' | 'silence'
+  readonly how: 500 | 503 | 429 | 409 | 'hang up' | 'silence'
   /** Times that it does. */
   times: number
 }
@@ -362,6 +362,8 @@ function list(url: string, data: readonly StripeObject[]): object {
 
 function fail(request: IncomingMessage, response: ServerResponse, { how }: Failure): void {
   if (how === 'hang up') request.socket.destroy()
+  else if (how === 409)
+    response.writeHead(how).end(JSON.stringify({ error: { type: 'invalid_request_error', code: 'lock_timeout', message: 'try again' } }))
   else if (how !== 'silence') response.writeHead(how).end(JSON.stringify({ error: { type: 'api_error', message: 'something went wrong' } }))
 }
 
