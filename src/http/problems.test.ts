@@ -292,6 +292,7 @@ const REACHED: Reached = {
       const nobody = {
         STRIPE_SECRET_KEY: 'sk_test_12345678',
         STRIPE_WEBHOOK_SECRET: 'whsec_12345678',
+        OBOL_PUBLIC_URL: 'https://obol.example',
         STRIPE_API_BASE: 'http://127.0.0.1:1',
       }
       const obol = await startTestObol(t, { OBOL_PAYMENTS: 'stripe', ...nobody })
