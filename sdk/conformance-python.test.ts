@@ -20,7 +20,7 @@ interface Told {
 
 /** What the SDK says that it has, and the requests that it made. */
 async function ask(t: TestContext): Promise<readonly Told[]> {
-  const { url } = await startTestObol(t)
+  const { url } = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
   const { code, stdout, stderr } = await runPython(['-W', 'error', '-m', 'tests.conformance'], {
     OBOL_TEST_URL: url,
     OBOL_TEST_OPERATOR_KEY: OPERATOR_KEY,

@@ -47,7 +47,7 @@ function recording(into: Recorded[]): Fetch {
 
 /** Every answer that callEveryOperation was given. */
 async function recordEveryAnswer(t: Parameters<typeof startTestObol>[0]): Promise<readonly Recorded[]> {
-  const { url } = await startTestObol(t)
+  const { url } = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
   const recorded: Recorded[] = []
   const client = (apiKey: string | null): Obol => new Obol({ baseUrl: url, apiKey, fetch: recording(recorded) })
   await callEveryOperation({ operator: client(OPERATOR_KEY), customer: client, nobody: client(null) })

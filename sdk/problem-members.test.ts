@@ -18,6 +18,7 @@ interface Scene {
   readonly key: (terms: object) => Promise<{ readonly id: string; readonly secret: string }>
 }
 
+const OFFER = { currency: 'eur', credits_per_unit: '100', min_minor: 500, max_minor: 100_000 } as const
 const UNITS = { operation: 'unit', quantity: 100 } as const
 
 /** How each problem that has members of its own comes about. */
@@ -52,11 +53,22 @@ const CAUSES: Readonly<Record<string, (scene: Scene) => Promise<unknown>>> = {
     const { id } = await operator.charges.create({ account, ...UNITS })
     return operator.charges.refund(id, { amount: '101' })
   },
+  topup_amount_out_of_range: async ({ operator, account }) => {
+    await operator.topupOptions.set(OFFER)
+    return operator.checkoutSessions.create({ account, amount_minor: 499 })
+  },
+  topup_refund_exceeds_payment: async ({ operator, account }) => {
+    await operator.topupOptions.set(OFFER)
+    const { id, url } = await operator.checkoutSessions.create({ account, amount_minor: 500 })
+    await fetch(url ?? '', { method: 'POST', body: new URLSearchParams({ action: 'pay' }) })
+    const { topup } = await operator.checkoutSessions.get(id)
+    return operator.topups.refund(topup ?? '', { amount_minor: 501 })
+  },
   scope_required: async ({ client, key }) => client((await key({})).secret).keys.create({ name: 'x' }),
 }
 
 async function startScene(t: TestContext): Promise<Scene> {
-  const running = await startTestObol(t)
+  const running = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
   await publishTestPrices(running)
   const account = await openAccount(running, '1000')
   const client = (apiKey: string): Obol => new Obol({ baseUrl: running.url, apiKey })

@@ -42,6 +42,8 @@ const MEMBERS: Readonly<Record<string, Readonly<Record<string, MemberKind | `${M
   capture_exceeds_hold: { required: 'decimal', held: 'decimal', excess: 'decimal' },
   refund_exceeds_charge: { requested: 'decimal', refundable: 'decimal' },
   scope_required: { scope: 'text' },
+  topup_amount_out_of_range: { min_minor: 'integer', max_minor: 'integer', currency: 'text' },
+  topup_refund_exceeds_payment: { requested_minor: 'integer', refundable_minor: 'integer', currency: 'text' },
 }
 
 /** The members of a problem. */

@@ -18,6 +18,7 @@ from ._shapes import (
     Charge,
     ChargeBatch,
     ChargeExplanation,
+    CheckoutSession,
     CreateChargeBody,
     Credits,
     DetailedCharge,
@@ -40,8 +41,11 @@ from ._shapes import (
     QuantityIn,
     RateLimitTerms,
     Refund,
+    SetTopupOptionsPack,
     TimeIn,
     Tokens,
+    Topup,
+    TopupOptions,
     Usage,
     User,
     UserOffer,
@@ -1688,6 +1692,261 @@ class AsyncUsersApi:
         return await self._call(request, User, options)
 
 
+class AsyncTopupOptionsApi:
+    """Credits bought: what is on offer, checkout sessions, payments and their refunds."""
+
+    def __init__(self, call: AsyncCall) -> None:
+        self._call = call
+
+    async def get(
+        self,
+        *,
+        options: CallOptions | None = None,
+    ) -> TopupOptions:
+        """Get what credits are on offer."""
+        request = Request(
+            method="GET",
+            path="/v1/topups/options",
+            repeat="safe",
+        )
+        return await self._call(request, TopupOptions, options)
+
+    async def set(
+        self,
+        *,
+        currency: str,
+        credit_type: str | NotGiven = NOT_GIVEN,
+        credits_per_unit: AmountIn,
+        min_minor: int,
+        max_minor: int,
+        expires_in_days: int | None | NotGiven = NOT_GIVEN,
+        packs: Sequence[SetTopupOptionsPack] | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> TopupOptions:
+        """Set what credits are on offer.
+
+        A new version from now on, unless it says what the one in force says. Checkout sessions that are open
+        keep the version that they were opened with.
+
+        currency: ISO 4217, lower case.
+
+        credit_type: A kind of credits.
+
+        credits_per_unit: Credits: a decimal string, or a JSON number, with at most 6 decimals, within
+        ±9200000000000.
+
+        min_minor: Money, in minor units of the currency.
+
+        max_minor: Money, in minor units of the currency.
+
+        expires_in_days: Null: for ever.
+        """
+        request = Request(
+            method="PUT",
+            path="/v1/topups/options",
+            repeat="safe",
+            body={"currency": currency, "credit_type": credit_type, "credits_per_unit": credits_per_unit, "min_minor": min_minor, "max_minor": max_minor, "expires_in_days": expires_in_days, "packs": packs},
+        )
+        return await self._call(request, TopupOptions, options)
+
+
+class AsyncCheckoutSessionsApi:
+    """Credits bought: what is on offer, checkout sessions, payments and their refunds."""
+
+    def __init__(self, call: AsyncCall) -> None:
+        self._call = call
+
+    async def create(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        amount_minor: int | NotGiven = NOT_GIVEN,
+        pack: str | NotGiven = NOT_GIVEN,
+        success_url: str | NotGiven = NOT_GIVEN,
+        cancel_url: str | NotGiven = NOT_GIVEN,
+        metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> CheckoutSession:
+        """Open a checkout session.
+
+        Send the customer to its `url`. The credits are there as soon as the provider says that it is paid.
+        Needs an `Idempotency-Key`; sent again with it, the session is answered as it has become.
+
+        account: An account: its id, or `external:` and its external id.
+
+        amount_minor: Money, in minor units of the currency.
+
+        pack: Id of a pack, instead of an amount.
+
+        success_url: Where the customer goes once it is paid, or its money on its way.
+
+        cancel_url: Where the customer goes who does not pay.
+
+        metadata: Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters.
+        """
+        request = Request(
+            method="POST",
+            path="/v1/checkout-sessions",
+            repeat="keyed",
+            body={"account": account, "amount_minor": amount_minor, "pack": pack, "success_url": success_url, "cancel_url": cancel_url, "metadata": metadata},
+            idempotency_key=idempotency_key,
+        )
+        return await self._call(request, CheckoutSession, options)
+
+    def list(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> AsyncPages[CheckoutSession]:
+        """List checkout sessions, newest first.
+
+        account: An account: its id, or `external:` and its external id.
+
+        limit: Items of a page; by default 20, of an export as many as fit.
+
+        starting_after: Id of the last item of the page before: goes on with older ones.
+
+        ending_before: Id of the first item of the page after: goes back to newer ones.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/checkout-sessions",
+            repeat="safe",
+            query={"account": account, "limit": limit, "starting_after": starting_after, "ending_before": ending_before},
+        )
+        return AsyncPages(self._call, request, CheckoutSession, options)
+
+    async def cancel(
+        self,
+        checkout_session: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> CheckoutSession:
+        """Cancel a checkout session.
+
+        Its page takes no money any more. Refused when it was paid before; canceled twice, it stays canceled.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/checkout-sessions/{segment('checkout_session', checkout_session)}/cancel",
+            repeat="never",
+        )
+        return await self._call(request, CheckoutSession, options)
+
+    async def get(
+        self,
+        checkout_session: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> CheckoutSession:
+        """Get a checkout session."""
+        request = Request(
+            method="GET",
+            path=f"/v1/checkout-sessions/{segment('checkout_session', checkout_session)}",
+            repeat="safe",
+        )
+        return await self._call(request, CheckoutSession, options)
+
+
+class AsyncTopupsApi:
+    """Credits bought: what is on offer, checkout sessions, payments and their refunds."""
+
+    def __init__(self, call: AsyncCall) -> None:
+        self._call = call
+
+    def list(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> AsyncPages[Topup]:
+        """List top-ups, newest first.
+
+        account: An account: its id, or `external:` and its external id.
+
+        limit: Items of a page; by default 20, of an export as many as fit.
+
+        starting_after: Id of the last item of the page before: goes on with older ones.
+
+        ending_before: Id of the first item of the page after: goes back to newer ones.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/topups",
+            repeat="safe",
+            query={"account": account, "limit": limit, "starting_after": starting_after, "ending_before": ending_before},
+        )
+        return AsyncPages(self._call, request, Topup, options)
+
+    async def get(
+        self,
+        topup: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> Topup:
+        """Get a top-up."""
+        request = Request(
+            method="GET",
+            path=f"/v1/topups/{segment('topup', topup)}",
+            repeat="safe",
+        )
+        return await self._call(request, Topup, options)
+
+    async def refund(
+        self,
+        topup: str,
+        *,
+        amount_minor: int | NotGiven = NOT_GIVEN,
+        reason: str | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Topup:
+        """Pay money of a top-up back.
+
+        Credits are taken in proportion once the provider says that the money goes back: first those of the
+        top-up itself, then others, the rest as a debt. Until then the refund is `requested`; it is asked for
+        until the provider answers. Needs an `Idempotency-Key`.
+
+        amount_minor: Money, in minor units of the currency.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/topups/{segment('topup', topup)}/refund",
+            repeat="keyed",
+            body={"amount_minor": amount_minor, "reason": reason},
+            idempotency_key=idempotency_key,
+        )
+        return await self._call(request, Topup, options)
+
+    async def simulate(
+        self,
+        topup: str,
+        *,
+        event: Literal["dispute", "win_dispute", "lose_dispute", "fail_refund"],
+        options: CallOptions | None = None,
+    ) -> Topup:
+        """Let something happen to a payment of the sandbox.
+
+        A dispute, its end, or the failure of the last refund. The sandbox tells of it as a provider does,
+        within a second: the answer is the top-up as it was.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/topups/{segment('topup', topup)}/simulate",
+            repeat="never",
+            body={"event": event},
+        )
+        return await self._call(request, Topup, options)
+
+
 class AsyncAuditApi:
     """Proof that it all adds up."""
 
@@ -1749,5 +2008,11 @@ class AsyncResources:
         self.me = AsyncMeApi(call)
         #: Who may sign in, and to which accounts.
         self.users = AsyncUsersApi(call)
+        #: Credits bought: what is on offer, checkout sessions, payments and their refunds.
+        self.topup_options = AsyncTopupOptionsApi(call)
+        #: Credits bought: what is on offer, checkout sessions, payments and their refunds.
+        self.checkout_sessions = AsyncCheckoutSessionsApi(call)
+        #: Credits bought: what is on offer, checkout sessions, payments and their refunds.
+        self.topups = AsyncTopupsApi(call)
         #: Proof that it all adds up.
         self.audit = AsyncAuditApi(call)

@@ -28,6 +28,8 @@ __all__ = [
     "BodyTooLargeError",
     "CaptureExceedsHoldError",
     "ChargeNotFoundError",
+    "CheckoutClosedError",
+    "CheckoutSessionNotFoundError",
     "CreditsInFlightError",
     "EffectiveAtPassedError",
     "EmailTakenError",
@@ -67,11 +69,16 @@ __all__ = [
     "NoMembershipError",
     "AddressNotFoundError",
     "NotReadyError",
+    "NothingToDisputeError",
+    "NothingToSimulateError",
     "OperationNotAllowedError",
     "OperatorKeyRequiredError",
     "OverloadedError",
+    "PackNotFoundError",
     "PasswordUnacceptableError",
     "PriceNotConfiguredError",
+    "ProviderChangedError",
+    "ProviderUnavailableError",
     "QuantityRequiredError",
     "QuoteExpiredError",
     "QuoteInvalidError",
@@ -82,12 +89,19 @@ __all__ = [
     "RoleRequiredError",
     "ScopeRequiredError",
     "SessionEndedError",
+    "SignatureInvalidError",
     "TokenExpiredError",
     "TooManyAttemptsError",
     "TooManyKeysError",
     "TooManyMembershipsError",
+    "TooManyOpenCheckoutsError",
     "TooManyOpenGrantsError",
     "TooManyOpenHoldsError",
+    "TooManyRefundsError",
+    "TopupAmountOutOfRangeError",
+    "TopupNotFoundError",
+    "TopupRefundExceedsPaymentError",
+    "TopupsNotOfferedError",
     "UnknownUnitError",
     "UnsupportedMediaTypeError",
     "UserDisabledError",
@@ -149,6 +163,18 @@ class CaptureExceedsHoldError(ConflictError):
 
 class ChargeNotFoundError(NotFoundError):
     """404 `charge_not_found`: No charge has this id."""
+
+    what_to_do = "Check the id."
+
+
+class CheckoutClosedError(ConflictError):
+    """409 `checkout_closed`: The checkout session is paid, or has ended in another way."""
+
+    what_to_do = "Read it: `status` says how it ended. Open a new one to buy more."
+
+
+class CheckoutSessionNotFoundError(NotFoundError):
+    """404 `checkout_session_not_found`: No checkout session has this id."""
 
     what_to_do = "Check the id."
 
@@ -487,6 +513,20 @@ class NotReadyError(TryLaterError):
     what_to_do = "Wait for Retry-After seconds and send the same request again, with the same Idempotency-Key."
 
 
+class NothingToDisputeError(ConflictError):
+    """409 `nothing_to_dispute`: What is disputed has gone back to the customer already: nothing is left to be
+    frozen or taken.
+    """
+
+    what_to_do = "Nothing: the credits were taken back before."
+
+
+class NothingToSimulateError(ConflictError):
+    """409 `nothing_to_simulate`: What the sandbox is to let happen cannot happen to this payment as it is."""
+
+    what_to_do = "Let a dispute begin before it ends, and refund before a refund fails."
+
+
 class OperationNotAllowedError(PermissionDeniedError):
     """403 `operation_not_allowed`: The key is limited to other operations."""
 
@@ -509,6 +549,12 @@ class OverloadedError(TryLaterError):
     what_to_do = "Wait for Retry-After seconds and send the same request again, with the same Idempotency-Key."
 
 
+class PackNotFoundError(NotFoundError):
+    """404 `pack_not_found`: No pack on offer has this id."""
+
+    what_to_do = "`GET /v1/topups/options` lists the packs on offer."
+
+
 class PasswordUnacceptableError(BadRequestError):
     """400 `password_unacceptable`: The password is too easy to guess, or too long."""
 
@@ -529,6 +575,20 @@ class PriceNotConfiguredError(BadRequestError):
     @property
     def price_version(self) -> int | None:
         return self._integer("price_version")
+
+
+class ProviderChangedError(ConflictError):
+    """409 `provider_changed`: The purchase was made with a payment provider that this server does not use now."""
+
+    what_to_do = "Do it at the provider itself, or run a server with that one in `OBOL_PAYMENTS`."
+
+
+class ProviderUnavailableError(ServerFaultError):
+    """502 `provider_unavailable`: The payment provider did not answer. What was asked of it may have happened
+    all the same.
+    """
+
+    what_to_do = "Send the same request again, with the same Idempotency-Key: it goes on where it was cut short."
 
 
 class QuantityRequiredError(BadRequestError):
@@ -613,6 +673,14 @@ class SessionEndedError(AuthenticationError):
     what_to_do = "Sign in again (`POST /v1/auth/token`)."
 
 
+class SignatureInvalidError(BadRequestError):
+    """400 `signature_invalid`: The event was not signed by the payment provider, was changed on its way, or is
+    too old.
+    """
+
+    what_to_do = "Check `STRIPE_WEBHOOK_SECRET`, and that nothing between the provider and this server changes bodies. Nothing was done."
+
+
 class TokenExpiredError(AuthenticationError):
     """401 `token_expired`: The access token is past its time."""
 
@@ -639,6 +707,12 @@ class TooManyMembershipsError(ConflictError):
     what_to_do = "Take the user out of accounts that are not needed."
 
 
+class TooManyOpenCheckoutsError(ConflictError):
+    """409 `too_many_open_checkouts`: The account has as many open checkouts as one account may have."""
+
+    what_to_do = "Finish or cancel open checkout sessions; those that nobody pays expire by themselves."
+
+
 class TooManyOpenGrantsError(ConflictError):
     """409 `too_many_open_grants`: The account has as many open grants as one account may have."""
 
@@ -649,6 +723,60 @@ class TooManyOpenHoldsError(ConflictError):
     """409 `too_many_open_holds`: The account has as many live holds as one account may have."""
 
     what_to_do = "Capture or release holds as soon as their work ends."
+
+
+class TooManyRefundsError(ConflictError):
+    """409 `too_many_refunds`: The top-up has as many refunds and disputes as one top-up may have."""
+
+    what_to_do = "Refund the rest in one step, or correct the balance by an adjustment."
+
+
+class TopupAmountOutOfRangeError(BadRequestError):
+    """400 `topup_amount_out_of_range`: The amount is below or above what a top-up may be."""
+
+    what_to_do = "Send `amount_minor` from `min_minor` to `max_minor`, or a `pack`: `GET /v1/topups/options` lists them."
+
+    @property
+    def min_minor(self) -> int | None:
+        return self._integer("min_minor")
+
+    @property
+    def max_minor(self) -> int | None:
+        return self._integer("max_minor")
+
+    @property
+    def currency(self) -> str | None:
+        return self._text("currency")
+
+
+class TopupNotFoundError(NotFoundError):
+    """404 `topup_not_found`: No top-up has this id."""
+
+    what_to_do = "Check the id. A checkout is a top-up once it is paid."
+
+
+class TopupRefundExceedsPaymentError(ConflictError):
+    """409 `topup_refund_exceeds_payment`: The refunds of a top-up may not add up to more than was paid for it."""
+
+    what_to_do = "Refund at most `refundable_minor`, in minor units. Refunds that the provider has yet to make count as well."
+
+    @property
+    def requested_minor(self) -> int | None:
+        return self._integer("requested_minor")
+
+    @property
+    def refundable_minor(self) -> int | None:
+        return self._integer("refundable_minor")
+
+    @property
+    def currency(self) -> str | None:
+        return self._text("currency")
+
+
+class TopupsNotOfferedError(ConflictError):
+    """409 `topups_not_offered`: This server sells no credits: payments are off, or nothing is on offer yet."""
+
+    what_to_do = "The operator sets what is on offer with `PUT /v1/topups/options`, and how it is paid with `OBOL_PAYMENTS`."
 
 
 class UnknownUnitError(BadRequestError):
@@ -704,6 +832,8 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "body_too_large": BodyTooLargeError,
     "capture_exceeds_hold": CaptureExceedsHoldError,
     "charge_not_found": ChargeNotFoundError,
+    "checkout_closed": CheckoutClosedError,
+    "checkout_session_not_found": CheckoutSessionNotFoundError,
     "credits_in_flight": CreditsInFlightError,
     "effective_at_passed": EffectiveAtPassedError,
     "email_taken": EmailTakenError,
@@ -743,11 +873,16 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "no_membership": NoMembershipError,
     "not_found": AddressNotFoundError,
     "not_ready": NotReadyError,
+    "nothing_to_dispute": NothingToDisputeError,
+    "nothing_to_simulate": NothingToSimulateError,
     "operation_not_allowed": OperationNotAllowedError,
     "operator_key_required": OperatorKeyRequiredError,
     "overloaded": OverloadedError,
+    "pack_not_found": PackNotFoundError,
     "password_unacceptable": PasswordUnacceptableError,
     "price_not_configured": PriceNotConfiguredError,
+    "provider_changed": ProviderChangedError,
+    "provider_unavailable": ProviderUnavailableError,
     "quantity_required": QuantityRequiredError,
     "quote_expired": QuoteExpiredError,
     "quote_invalid": QuoteInvalidError,
@@ -758,12 +893,19 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "role_required": RoleRequiredError,
     "scope_required": ScopeRequiredError,
     "session_ended": SessionEndedError,
+    "signature_invalid": SignatureInvalidError,
     "token_expired": TokenExpiredError,
     "too_many_attempts": TooManyAttemptsError,
     "too_many_keys": TooManyKeysError,
     "too_many_memberships": TooManyMembershipsError,
+    "too_many_open_checkouts": TooManyOpenCheckoutsError,
     "too_many_open_grants": TooManyOpenGrantsError,
     "too_many_open_holds": TooManyOpenHoldsError,
+    "too_many_refunds": TooManyRefundsError,
+    "topup_amount_out_of_range": TopupAmountOutOfRangeError,
+    "topup_not_found": TopupNotFoundError,
+    "topup_refund_exceeds_payment": TopupRefundExceedsPaymentError,
+    "topups_not_offered": TopupsNotOfferedError,
     "unknown_unit": UnknownUnitError,
     "unsupported_media_type": UnsupportedMediaTypeError,
     "user_disabled": UserDisabledError,

@@ -34,6 +34,8 @@ __all__ = [
     "ChargeBatch",
     "ChargeExplanation",
     "ChargeOutcome",
+    "CheckoutSession",
+    "CheckoutSessionMismatch",
     "CreateChargeBody",
     "CreditTypeCredits",
     "Credits",
@@ -80,8 +82,14 @@ __all__ = [
     "QuantityRange",
     "RateLimitTerms",
     "Refund",
+    "SetTopupOptionsPack",
     "SigningKey",
     "Tokens",
+    "Topup",
+    "TopupDispute",
+    "TopupOptions",
+    "TopupOptionsPack",
+    "TopupRefund",
     "Usage",
     "UsageBucket",
     "UsageGroup",
@@ -281,6 +289,58 @@ class ChargeOutcome:
     status: int
     #: An earlier request with this key had made it.
     replayed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckoutSession:
+    """Credits that are being bought, until they are paid or the session ends."""
+
+    object: Literal["checkout_session"]
+    id: str
+    account: str
+    #: `pending`: the customer is done, and the money is on its way. Money that arrives after the end is
+    #: credited all the same.
+    status: Literal["open", "pending", "paid", "expired", "failed", "canceled"]
+    #: The page on which it is paid; null: there is none any more.
+    url: str | None
+    provider: str
+    #: `test`: nothing real is paid.
+    mode: Literal["live", "test"]
+    #: Money, in minor units of the currency.
+    amount_minor: int
+    currency: str
+    credit_type: str
+    #: Credits, as a decimal string in its shortest form.
+    credits: Decimal
+    #: Given on top; null: none.
+    bonus_credits: Decimal | None
+    #: The pack that was chosen; null: an amount was.
+    pack: str | None
+    #: Id of the top-up, once it is paid.
+    topup: str | None
+    #: A payment that is not what was asked for, or one too many: nothing was credited for it. Look at it,
+    #: and refund it.
+    mismatch: CheckoutSessionMismatch | None
+    metadata: Mapping[str, str]
+    #: RFC 3339, UTC, milliseconds.
+    expires_at: datetime
+    #: RFC 3339, UTC, milliseconds; null: never or not.
+    paid_at: datetime | None
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckoutSessionMismatch:
+    """A payment that is not what was asked for, or one too many: nothing was credited for it. Look at it, and
+    refund it.
+    """
+
+    reason: Literal["amount", "currency", "mode", "paid_before"]
+    #: The provider's name of the payment.
+    payment: str
+    amount_minor: int
+    currency: str
 
 
 class _CreateChargeBodyNeeded(TypedDict):
@@ -613,9 +673,9 @@ class JournalRecord:
     sequence: int
     #: What happened; docs/reference/journal.md lists the kinds.
     kind: str
-    #: Id of the charge, grant, hold, refund, adjustment or key that it is about.
+    #: Id of the charge, grant, hold, refund, adjustment, key, top-up or checkout session that it is about.
     subject: str | None
-    #: `operator`, `time`, or the id of an API key or a user.
+    #: `operator`, `provider`, `time`, or the id of an API key or a user.
     actor: str
     request_id: str | None
     credit_type: str | None
@@ -969,6 +1029,20 @@ class Refund:
     created_at: datetime
 
 
+class _SetTopupOptionsPackNeeded(TypedDict):
+    id: str
+    name: str
+    amount_minor: int
+
+
+class SetTopupOptionsPack(_SetTopupOptionsPackNeeded, total=False):
+    """Set topup options pack."""
+
+    credits: AmountIn
+    bonus_credits: AmountIn
+    bonus_expires_in_days: int | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SigningKey:
     """Signing key."""
@@ -999,6 +1073,111 @@ class Tokens:
     #: The account that the access token opens; null: what operators may.
     account: str | None
     role: Literal["owner", "member", "operator"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topup:
+    """Credits that were bought, and what became of the payment."""
+
+    object: Literal["topup"]
+    id: str
+    account: str
+    checkout_session: str
+    status: Literal["paid", "partly_refunded", "refunded", "disputed", "charged_back"]
+    provider: str
+    #: `test`: nothing real was paid.
+    mode: Literal["live", "test"]
+    #: The provider's name of the payment.
+    payment: str
+    #: The price, in minor units, before any tax.
+    amount_minor: int
+    #: All that was paid, taxes included.
+    total_minor: int
+    currency: str
+    credit_type: str
+    #: Credits, as a decimal string in its shortest form.
+    credits: Decimal
+    #: Given on top; null: none.
+    bonus_credits: Decimal | None
+    #: Credits that refunds and lost disputes took, in all.
+    taken_back: Decimal
+    #: Money that can still be paid back.
+    refundable_minor: int
+    refunds: Sequence[TopupRefund]
+    disputes: Sequence[TopupDispute]
+    #: Ids of its grants.
+    grants: Sequence[str]
+    metadata: Mapping[str, str]
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopupDispute:
+    """Topup dispute."""
+
+    provider_id: str
+    amount_minor: int
+    #: `open`: what is unspent is frozen. `won`: it is free again. `lost`: credits were taken.
+    status: Literal["open", "won", "lost"]
+    #: Credits that it took.
+    credits: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopupOptions:
+    """What is on offer: any amount from `min_minor` to `max_minor`, or a pack."""
+
+    object: Literal["topup_options"]
+    version: int
+    #: Who takes the money: `stripe`, or `sandbox`, which takes none.
+    provider: str
+    #: `test`: nothing real is paid.
+    mode: Literal["live", "test"]
+    currency: str
+    credit_type: str
+    #: Credits for one unit of money: a dollar, a yen.
+    credits_per_unit: Decimal
+    #: Money, in minor units of the currency.
+    min_minor: int
+    #: Money, in minor units of the currency.
+    max_minor: int
+    #: Null: for ever.
+    expires_in_days: int | None
+    packs: Sequence[TopupOptionsPack]
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopupOptionsPack:
+    """Topup options pack."""
+
+    id: str
+    name: str
+    #: Money, in minor units of the currency.
+    amount_minor: int
+    #: Credits, as a decimal string in its shortest form.
+    credits: Decimal
+    #: Credits, as a decimal string; null: none.
+    bonus_credits: Decimal | None
+    #: Null: for ever.
+    bonus_expires_in_days: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopupRefund:
+    """Topup refund."""
+
+    #: Id of the request; null: the refund was made at the provider.
+    id: str | None
+    #: The provider's name of it; null: there is none yet.
+    provider_id: str | None
+    amount_minor: int
+    #: `requested`: the provider has yet to make it. `failed`: the credits that it took are back.
+    status: Literal["requested", "refused", "succeeded", "failed"]
+    #: Credits that it took.
+    credits: Decimal
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
+from urllib.request import urlopen
 
 #: Makes a client of a customer's key.
 CustomerOf = Any
@@ -28,6 +29,7 @@ async def call_every_operation(operator: Any, customer: CustomerOf, email: str, 
     await wait(operator.usage.get(account=account.id, bucket="hour", group_by=["operation", "credit_type"]))
     await page(operator.journal.list(account=account.id))
     await wait(operator.events.list(limit=5))
+    await _purchases(operator, account.id, wait, page)
     await _users(operator, customer, account.id, email, wait, page)
     now = datetime.now(timezone.utc)
     await wait(operator.price_books.try_out(prices=prices, start=now - timedelta(minutes=1), end=now + timedelta(minutes=1)))
@@ -79,6 +81,22 @@ async def _holds(operator: Any, account: str, wait: Any, page: Any) -> None:
     await wait(operator.holds.release(hold.id))
     await wait(operator.holds.get(hold.id))
     await page(operator.holds.list(account=account))
+
+
+async def _purchases(operator: Any, account: str, wait: Any, page: Any) -> None:
+    await wait(operator.topup_options.set(currency="eur", credits_per_unit=Decimal(100), min_minor=500, max_minor=100_000))
+    await wait(operator.topup_options.get())
+    dropped = await wait(operator.checkout_sessions.create(account=account, amount_minor=500))
+    await wait(operator.checkout_sessions.cancel(dropped.id))
+    session = await wait(operator.checkout_sessions.create(account=account, amount_minor=1000))
+    # The customer pays on the page, which leads back to the server.
+    urlopen(session.url, data=b"action=pay").close()
+    topup = (await wait(operator.checkout_sessions.get(session.id))).topup
+    await page(operator.checkout_sessions.list(account=account))
+    await wait(operator.topups.refund(topup, amount_minor=100, reason="noise"))
+    await wait(operator.topups.simulate(topup, event="dispute"))
+    await wait(operator.topups.get(topup))
+    await page(operator.topups.list(account=account))
 
 
 _PASSWORD = "correct horse battery staple"

@@ -26,6 +26,7 @@ export async function callEveryOperation({ operator, customer, nobody }: Clients
   await callCharges(operator, account.id)
   await callHolds(operator, account.id)
   await callHistory(operator, account.id)
+  await callPurchases(operator, account.id)
   await callUsers({ operator, customer, nobody }, account.id)
   const start = new Date(Date.now() - 60_000)
   await operator.priceBooks.tryOut({ prices, start, end: new Date(start.getTime() + 120_000) })
@@ -84,6 +85,22 @@ async function callHistory(operator: Obol, account: string): Promise<void> {
   await operator.usage.get({ account, bucket: 'hour', group_by: ['operation', 'credit_type'] })
   await operator.journal.list({ account }).page()
   await operator.events.list({ limit: 5 })
+}
+
+async function callPurchases(operator: Obol, account: string): Promise<void> {
+  await operator.topupOptions.set({ currency: 'eur', credits_per_unit: '100', min_minor: 500, max_minor: 100_000 })
+  await operator.topupOptions.get()
+  const dropped = await operator.checkoutSessions.create({ account, amount_minor: 500 })
+  await operator.checkoutSessions.cancel(dropped.id)
+  const { id, url } = await operator.checkoutSessions.create({ account, amount_minor: 1_000 })
+  // The customer pays on the page, which leads back to the server.
+  await fetch(url ?? '', { method: 'POST', body: new URLSearchParams({ action: 'pay' }) })
+  const { topup } = await operator.checkoutSessions.get(id)
+  await operator.checkoutSessions.list({ account }).page()
+  await operator.topups.refund(topup ?? '', { amount_minor: 100, reason: 'noise' })
+  await operator.topups.simulate(topup ?? '', { event: 'dispute' })
+  await operator.topups.get(topup ?? '')
+  await operator.topups.list({ account }).page()
 }
 
 const PASSWORD = 'correct horse battery staple'

@@ -66,7 +66,7 @@ const CheckoutSession = Type.Object(
     currency: Type.String(),
     credit_type: Type.String(),
     credits: Amount,
-    bonus_credits: nullable<string>('string', 'Given on top; null: none.'),
+    bonus_credits: nullable<string>('string', 'Given on top; null: none.', 'decimal'),
     pack: nullable<string>('string', 'The pack that was chosen; null: an amount was.'),
     topup: nullable<string>('string', 'Id of the top-up, once it is paid.'),
     mismatch: nullableObject(Mismatch),

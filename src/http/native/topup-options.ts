@@ -8,7 +8,7 @@ import { type OfferedOptions, readTopupOptions, setTopupOptions } from '../../op
 import { refusalError } from '../error-handler.ts'
 import { badInput } from '../problems.ts'
 import type { NativeApp, NativeContext } from './app.ts'
-import { Amount, AmountIn, CreditType, NullableAmount, PROBLEMS_ANSWER, Time } from './schemas.ts'
+import { Amount, AmountIn, CreditType, decimalOut, NullableAmount, PROBLEMS_ANSWER, Time } from './schemas.ts'
 import { nullableAmountOut, positiveIn, timeOut } from './values.ts'
 
 /** Most money of one purchase, in minor units. */
@@ -39,7 +39,7 @@ const Options = Type.Object(
     mode: Type.Unsafe<'live' | 'test'>({ type: 'string', enum: ['live', 'test'], description: '`test`: nothing real is paid.' }),
     currency: Type.String(),
     credit_type: Type.String(),
-    credits_per_unit: Type.String({ description: 'Credits for one unit of money: a dollar, a yen.' }),
+    credits_per_unit: decimalOut('Credits for one unit of money: a dollar, a yen.'),
     min_minor: AmountMinor,
     max_minor: AmountMinor,
     expires_in_days: Days,

@@ -13,7 +13,7 @@ import { requiredIdempotency } from '../idempotency.ts'
 import { listBody, PAGE_QUERY, seqPage } from '../pages.ts'
 import { ProblemError } from '../problems.ts'
 import type { NativeApp, NativeContext } from './app.ts'
-import { AccountIn, Amount, idParam, listOf, nullable, optionalBody, PROBLEMS_ANSWER, StringMap, Time } from './schemas.ts'
+import { AccountIn, Amount, decimalOut, idParam, listOf, nullable, optionalBody, PROBLEMS_ANSWER, StringMap, Time } from './schemas.ts'
 import { AmountMinor } from './topup-options.ts'
 import { timeOut } from './values.ts'
 import { callerOf } from './work.ts'
@@ -31,7 +31,7 @@ const Refund = Type.Object({
     enum: [...REFUND_STATUSES],
     description: '`requested`: the provider has yet to make it. `failed`: the credits that it took are back.',
   }),
-  credits: Type.String({ description: 'Credits that it took.' }),
+  credits: decimalOut('Credits that it took.'),
 })
 const Dispute = Type.Object({
   provider_id: Type.String(),
@@ -41,7 +41,7 @@ const Dispute = Type.Object({
     enum: [...DISPUTE_STATUSES],
     description: '`open`: what is unspent is frozen. `won`: it is free again. `lost`: credits were taken.',
   }),
-  credits: Type.String({ description: 'Credits that it took.' }),
+  credits: decimalOut('Credits that it took.'),
 })
 
 /** A top-up as it is answered. */
@@ -60,8 +60,8 @@ export const Topup = Type.Object(
     currency: Type.String(),
     credit_type: Type.String(),
     credits: Amount,
-    bonus_credits: nullable<string>('string', 'Given on top; null: none.'),
-    taken_back: Type.String({ description: 'Credits that refunds and lost disputes took, in all.' }),
+    bonus_credits: nullable<string>('string', 'Given on top; null: none.', 'decimal'),
+    taken_back: decimalOut('Credits that refunds and lost disputes took, in all.'),
     refundable_minor: Type.Integer({ description: 'Money that can still be paid back.' }),
     refunds: Type.Array(Refund),
     disputes: Type.Array(Dispute),

@@ -96,6 +96,26 @@ export class ChargeNotFoundError extends NotFoundError {
 }
 
 /**
+ * 409 `checkout_closed`: The checkout session is paid, or has ended in another way.
+ *
+ * Read it: `status` says how it ended. Open a new one to buy more.
+ */
+export class CheckoutClosedError extends ConflictError {
+  override readonly name: string = 'CheckoutClosedError'
+  override readonly whatToDo: string = 'Read it: `status` says how it ended. Open a new one to buy more.'
+}
+
+/**
+ * 404 `checkout_session_not_found`: No checkout session has this id.
+ *
+ * Check the id.
+ */
+export class CheckoutSessionNotFoundError extends NotFoundError {
+  override readonly name: string = 'CheckoutSessionNotFoundError'
+  override readonly whatToDo: string = 'Check the id.'
+}
+
+/**
  * 429 `credits_in_flight`: The balance would cover the call, but live holds have set the credits aside.
  *
  * Wait for Retry-After seconds: the credits return when calls that are running end. Paying is not needed.
@@ -584,6 +604,26 @@ export class NotReadyError extends TryLaterError {
 }
 
 /**
+ * 409 `nothing_to_dispute`: What is disputed has gone back to the customer already: nothing is left to be frozen or taken.
+ *
+ * Nothing: the credits were taken back before.
+ */
+export class NothingToDisputeError extends ConflictError {
+  override readonly name: string = 'NothingToDisputeError'
+  override readonly whatToDo: string = 'Nothing: the credits were taken back before.'
+}
+
+/**
+ * 409 `nothing_to_simulate`: What the sandbox is to let happen cannot happen to this payment as it is.
+ *
+ * Let a dispute begin before it ends, and refund before a refund fails.
+ */
+export class NothingToSimulateError extends ConflictError {
+  override readonly name: string = 'NothingToSimulateError'
+  override readonly whatToDo: string = 'Let a dispute begin before it ends, and refund before a refund fails.'
+}
+
+/**
  * 403 `operation_not_allowed`: The key is limited to other operations.
  *
  * Use a key that allows the operation, or add it to `operations` of this one.
@@ -618,6 +658,16 @@ export class OverloadedError extends TryLaterError {
 }
 
 /**
+ * 404 `pack_not_found`: No pack on offer has this id.
+ *
+ * `GET /v1/topups/options` lists the packs on offer.
+ */
+export class PackNotFoundError extends NotFoundError {
+  override readonly name: string = 'PackNotFoundError'
+  override readonly whatToDo: string = '`GET /v1/topups/options` lists the packs on offer.'
+}
+
+/**
  * 400 `password_unacceptable`: The password is too easy to guess, or too long.
  *
  * Choose 15 characters or more: several words that do not belong together make a good one.
@@ -643,6 +693,26 @@ export class PriceNotConfiguredError extends BadRequestError {
   get priceVersion(): number | null {
     return this.integerMember('price_version')
   }
+}
+
+/**
+ * 409 `provider_changed`: The purchase was made with a payment provider that this server does not use now.
+ *
+ * Do it at the provider itself, or run a server with that one in `OBOL_PAYMENTS`.
+ */
+export class ProviderChangedError extends ConflictError {
+  override readonly name: string = 'ProviderChangedError'
+  override readonly whatToDo: string = 'Do it at the provider itself, or run a server with that one in `OBOL_PAYMENTS`.'
+}
+
+/**
+ * 502 `provider_unavailable`: The payment provider did not answer. What was asked of it may have happened all the same.
+ *
+ * Send the same request again, with the same Idempotency-Key: it goes on where it was cut short.
+ */
+export class ProviderUnavailableError extends ServerFaultError {
+  override readonly name: string = 'ProviderUnavailableError'
+  override readonly whatToDo: string = 'Send the same request again, with the same Idempotency-Key: it goes on where it was cut short.'
 }
 
 /**
@@ -764,6 +834,17 @@ export class SessionEndedError extends AuthenticationError {
 }
 
 /**
+ * 400 `signature_invalid`: The event was not signed by the payment provider, was changed on its way, or is too old.
+ *
+ * Check `STRIPE_WEBHOOK_SECRET`, and that nothing between the provider and this server changes bodies. Nothing was done.
+ */
+export class SignatureInvalidError extends BadRequestError {
+  override readonly name: string = 'SignatureInvalidError'
+  override readonly whatToDo: string =
+    'Check `STRIPE_WEBHOOK_SECRET`, and that nothing between the provider and this server changes bodies. Nothing was done.'
+}
+
+/**
  * 401 `token_expired`: The access token is past its time.
  *
  * Get the next one with the refresh token: `POST /v1/auth/refresh`.
@@ -805,6 +886,16 @@ export class TooManyMembershipsError extends ConflictError {
 }
 
 /**
+ * 409 `too_many_open_checkouts`: The account has as many open checkouts as one account may have.
+ *
+ * Finish or cancel open checkout sessions; those that nobody pays expire by themselves.
+ */
+export class TooManyOpenCheckoutsError extends ConflictError {
+  override readonly name: string = 'TooManyOpenCheckoutsError'
+  override readonly whatToDo: string = 'Finish or cancel open checkout sessions; those that nobody pays expire by themselves.'
+}
+
+/**
  * 409 `too_many_open_grants`: The account has as many open grants as one account may have.
  *
  * Grant larger amounts less often, or void grants that are not needed.
@@ -822,6 +913,83 @@ export class TooManyOpenGrantsError extends ConflictError {
 export class TooManyOpenHoldsError extends ConflictError {
   override readonly name: string = 'TooManyOpenHoldsError'
   override readonly whatToDo: string = 'Capture or release holds as soon as their work ends.'
+}
+
+/**
+ * 409 `too_many_refunds`: The top-up has as many refunds and disputes as one top-up may have.
+ *
+ * Refund the rest in one step, or correct the balance by an adjustment.
+ */
+export class TooManyRefundsError extends ConflictError {
+  override readonly name: string = 'TooManyRefundsError'
+  override readonly whatToDo: string = 'Refund the rest in one step, or correct the balance by an adjustment.'
+}
+
+/**
+ * 400 `topup_amount_out_of_range`: The amount is below or above what a top-up may be.
+ *
+ * Send `amount_minor` from `min_minor` to `max_minor`, or a `pack`: `GET /v1/topups/options` lists them.
+ */
+export class TopupAmountOutOfRangeError extends BadRequestError {
+  override readonly name: string = 'TopupAmountOutOfRangeError'
+  override readonly whatToDo: string =
+    'Send `amount_minor` from `min_minor` to `max_minor`, or a `pack`: `GET /v1/topups/options` lists them.'
+
+  get minMinor(): number {
+    return this.integerMember('min_minor') ?? 0
+  }
+
+  get maxMinor(): number {
+    return this.integerMember('max_minor') ?? 0
+  }
+
+  get currency(): string {
+    return this.textMember('currency') ?? ''
+  }
+}
+
+/**
+ * 404 `topup_not_found`: No top-up has this id.
+ *
+ * Check the id. A checkout is a top-up once it is paid.
+ */
+export class TopupNotFoundError extends NotFoundError {
+  override readonly name: string = 'TopupNotFoundError'
+  override readonly whatToDo: string = 'Check the id. A checkout is a top-up once it is paid.'
+}
+
+/**
+ * 409 `topup_refund_exceeds_payment`: The refunds of a top-up may not add up to more than was paid for it.
+ *
+ * Refund at most `refundable_minor`, in minor units. Refunds that the provider has yet to make count as well.
+ */
+export class TopupRefundExceedsPaymentError extends ConflictError {
+  override readonly name: string = 'TopupRefundExceedsPaymentError'
+  override readonly whatToDo: string =
+    'Refund at most `refundable_minor`, in minor units. Refunds that the provider has yet to make count as well.'
+
+  get requestedMinor(): number {
+    return this.integerMember('requested_minor') ?? 0
+  }
+
+  get refundableMinor(): number {
+    return this.integerMember('refundable_minor') ?? 0
+  }
+
+  get currency(): string {
+    return this.textMember('currency') ?? ''
+  }
+}
+
+/**
+ * 409 `topups_not_offered`: This server sells no credits: payments are off, or nothing is on offer yet.
+ *
+ * The operator sets what is on offer with `PUT /v1/topups/options`, and how it is paid with `OBOL_PAYMENTS`.
+ */
+export class TopupsNotOfferedError extends ConflictError {
+  override readonly name: string = 'TopupsNotOfferedError'
+  override readonly whatToDo: string =
+    'The operator sets what is on offer with `PUT /v1/topups/options`, and how it is paid with `OBOL_PAYMENTS`.'
 }
 
 /**
@@ -901,6 +1069,8 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['body_too_large', BodyTooLargeError],
   ['capture_exceeds_hold', CaptureExceedsHoldError],
   ['charge_not_found', ChargeNotFoundError],
+  ['checkout_closed', CheckoutClosedError],
+  ['checkout_session_not_found', CheckoutSessionNotFoundError],
   ['credits_in_flight', CreditsInFlightError],
   ['effective_at_passed', EffectiveAtPassedError],
   ['email_taken', EmailTakenError],
@@ -940,11 +1110,16 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['no_membership', NoMembershipError],
   ['not_found', AddressNotFoundError],
   ['not_ready', NotReadyError],
+  ['nothing_to_dispute', NothingToDisputeError],
+  ['nothing_to_simulate', NothingToSimulateError],
   ['operation_not_allowed', OperationNotAllowedError],
   ['operator_key_required', OperatorKeyRequiredError],
   ['overloaded', OverloadedError],
+  ['pack_not_found', PackNotFoundError],
   ['password_unacceptable', PasswordUnacceptableError],
   ['price_not_configured', PriceNotConfiguredError],
+  ['provider_changed', ProviderChangedError],
+  ['provider_unavailable', ProviderUnavailableError],
   ['quantity_required', QuantityRequiredError],
   ['quote_expired', QuoteExpiredError],
   ['quote_invalid', QuoteInvalidError],
@@ -955,12 +1130,19 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['role_required', RoleRequiredError],
   ['scope_required', ScopeRequiredError],
   ['session_ended', SessionEndedError],
+  ['signature_invalid', SignatureInvalidError],
   ['token_expired', TokenExpiredError],
   ['too_many_attempts', TooManyAttemptsError],
   ['too_many_keys', TooManyKeysError],
   ['too_many_memberships', TooManyMembershipsError],
+  ['too_many_open_checkouts', TooManyOpenCheckoutsError],
   ['too_many_open_grants', TooManyOpenGrantsError],
   ['too_many_open_holds', TooManyOpenHoldsError],
+  ['too_many_refunds', TooManyRefundsError],
+  ['topup_amount_out_of_range', TopupAmountOutOfRangeError],
+  ['topup_not_found', TopupNotFoundError],
+  ['topup_refund_exceeds_payment', TopupRefundExceedsPaymentError],
+  ['topups_not_offered', TopupsNotOfferedError],
   ['unknown_unit', UnknownUnitError],
   ['unsupported_media_type', UnsupportedMediaTypeError],
   ['user_disabled', UserDisabledError],

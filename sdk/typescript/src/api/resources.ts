@@ -13,10 +13,12 @@ import type {
   Charge,
   ChargeBatch,
   ChargeExplanation,
+  CheckoutSession,
   CreateAccountBody,
   CreateAdjustmentBody,
   CreateChargeBody,
   CreateChargesBody,
+  CreateCheckoutSessionBody,
   CreateEstimateBody,
   CreateGrantBody,
   CreateHoldBody,
@@ -39,12 +41,14 @@ import type {
   KeyVerification,
   ListAccountsQuery,
   ListChargesQuery,
+  ListCheckoutSessionsQuery,
   ListEventsQuery,
   ListGrantsQuery,
   ListHoldsQuery,
   ListJournalQuery,
   ListKeysQuery,
   ListPriceBooksQuery,
+  ListTopupsQuery,
   ListUsersQuery,
   Logout,
   Me,
@@ -55,12 +59,17 @@ import type {
   RefreshTokensBody,
   Refund,
   RefundChargeBody,
+  RefundTopupBody,
   ResetPasswordBody,
   RotateKeyBody,
   SetMembershipBody,
+  SetTopupOptionsBody,
   SignInBody,
   SignOutBody,
+  SimulateTopupEventBody,
   Tokens,
+  Topup,
+  TopupOptions,
   TryPriceBookBody,
   UpdateAccountBody,
   UpdateKeyBody,
@@ -592,6 +601,91 @@ export class UsersApi extends Resource {
   }
 }
 
+/** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
+export class TopupOptionsApi extends Resource {
+  /** Get what credits are on offer. */
+  get(options?: CallOptions): Promise<TopupOptions> {
+    return this.call({ method: 'GET', path: '/v1/topups/options', repeat: 'safe' }, options)
+  }
+
+  /**
+   * Set what credits are on offer.
+   *
+   * A new version from now on, unless it says what the one in force says. Checkout sessions that are open keep the version that they were opened with.
+   */
+  set(body: SetTopupOptionsBody, options?: CallOptions): Promise<TopupOptions> {
+    return this.call({ method: 'PUT', path: '/v1/topups/options', repeat: 'safe', body }, options)
+  }
+}
+
+/** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
+export class CheckoutSessionsApi extends Resource {
+  /**
+   * Open a checkout session.
+   *
+   * Send the customer to its `url`. The credits are there as soon as the provider says that it is paid. Needs an `Idempotency-Key`; sent again with it, the session is answered as it has become.
+   */
+  create(body: CreateCheckoutSessionBody = {}, options?: KeyedCallOptions): Promise<CheckoutSession> {
+    return this.call({ method: 'POST', path: '/v1/checkout-sessions', repeat: 'keyed', body }, options)
+  }
+
+  /** List checkout sessions, newest first. */
+  list(query: ListCheckoutSessionsQuery = {}, options?: CallOptions): Pages<CheckoutSession> {
+    return new Pages(this.call, { method: 'GET', path: '/v1/checkout-sessions', repeat: 'safe', query }, options)
+  }
+
+  /**
+   * Cancel a checkout session.
+   *
+   * Its page takes no money any more. Refused when it was paid before; canceled twice, it stays canceled.
+   */
+  cancel(checkoutSession: string, options?: CallOptions): Promise<CheckoutSession> {
+    return this.call(
+      { method: 'POST', path: `/v1/checkout-sessions/${segment('checkout_session', checkoutSession)}/cancel`, repeat: 'never' },
+      options,
+    )
+  }
+
+  /** Get a checkout session. */
+  get(checkoutSession: string, options?: CallOptions): Promise<CheckoutSession> {
+    return this.call(
+      { method: 'GET', path: `/v1/checkout-sessions/${segment('checkout_session', checkoutSession)}`, repeat: 'safe' },
+      options,
+    )
+  }
+}
+
+/** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
+export class TopupsApi extends Resource {
+  /** List top-ups, newest first. */
+  list(query: ListTopupsQuery = {}, options?: CallOptions): Pages<Topup> {
+    return new Pages(this.call, { method: 'GET', path: '/v1/topups', repeat: 'safe', query }, options)
+  }
+
+  /** Get a top-up. */
+  get(topup: string, options?: CallOptions): Promise<Topup> {
+    return this.call({ method: 'GET', path: `/v1/topups/${segment('topup', topup)}`, repeat: 'safe' }, options)
+  }
+
+  /**
+   * Pay money of a top-up back.
+   *
+   * Credits are taken in proportion once the provider says that the money goes back: first those of the top-up itself, then others, the rest as a debt. Until then the refund is `requested`; it is asked for until the provider answers. Needs an `Idempotency-Key`.
+   */
+  refund(topup: string, body: RefundTopupBody = {}, options?: KeyedCallOptions): Promise<Topup> {
+    return this.call({ method: 'POST', path: `/v1/topups/${segment('topup', topup)}/refund`, repeat: 'keyed', body }, options)
+  }
+
+  /**
+   * Let something happen to a payment of the sandbox.
+   *
+   * A dispute, its end, or the failure of the last refund. The sandbox tells of it as a provider does, within a second: the answer is the top-up as it was.
+   */
+  simulate(topup: string, body: SimulateTopupEventBody, options?: CallOptions): Promise<Topup> {
+    return this.call({ method: 'POST', path: `/v1/topups/${segment('topup', topup)}/simulate`, repeat: 'never', body }, options)
+  }
+}
+
 /** Proof that it all adds up. */
 export class AuditApi extends Resource {
   /**
@@ -638,6 +732,12 @@ export class Resources {
   readonly me: MeApi
   /** Who may sign in, and to which accounts. */
   readonly users: UsersApi
+  /** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
+  readonly topupOptions: TopupOptionsApi
+  /** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
+  readonly checkoutSessions: CheckoutSessionsApi
+  /** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
+  readonly topups: TopupsApi
   /** Proof that it all adds up. */
   readonly audit: AuditApi
 
@@ -658,6 +758,9 @@ export class Resources {
     this.grants = new GrantsApi(call)
     this.me = new MeApi(call)
     this.users = new UsersApi(call)
+    this.topupOptions = new TopupOptionsApi(call)
+    this.checkoutSessions = new CheckoutSessionsApi(call)
+    this.topups = new TopupsApi(call)
     this.audit = new AuditApi(call)
   }
 }

@@ -210,6 +210,50 @@ export interface ChargeOutcome {
   readonly replayed: boolean
 }
 
+/** Credits that are being bought, until they are paid or the session ends. */
+export interface CheckoutSession {
+  readonly object: 'checkout_session'
+  readonly id: string
+  readonly account: string
+  /** `pending`: the customer is done, and the money is on its way. Money that arrives after the end is credited all the same. */
+  readonly status: 'open' | 'pending' | 'paid' | 'expired' | 'failed' | 'canceled'
+  /** The page on which it is paid; null: there is none any more. */
+  readonly url: string | null
+  readonly provider: string
+  /** `test`: nothing real is paid. */
+  readonly mode: 'live' | 'test'
+  /** Money, in minor units of the currency. */
+  readonly amount_minor: number
+  readonly currency: string
+  readonly credit_type: string
+  /** Credits, as a decimal string in its shortest form. */
+  readonly credits: Amount
+  /** Given on top; null: none. */
+  readonly bonus_credits: Amount | null
+  /** The pack that was chosen; null: an amount was. */
+  readonly pack: string | null
+  /** Id of the top-up, once it is paid. */
+  readonly topup: string | null
+  /** A payment that is not what was asked for, or one too many: nothing was credited for it. Look at it, and refund it. */
+  readonly mismatch: CheckoutSessionMismatch | null
+  readonly metadata: Readonly<Record<string, string>>
+  /** RFC 3339, UTC, milliseconds. */
+  readonly expires_at: Time
+  /** RFC 3339, UTC, milliseconds; null: never or not. */
+  readonly paid_at: Time | null
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
+}
+
+/** A payment that is not what was asked for, or one too many: nothing was credited for it. Look at it, and refund it. */
+export interface CheckoutSessionMismatch {
+  readonly reason: 'amount' | 'currency' | 'mode' | 'paid_before'
+  /** The provider's name of the payment. */
+  readonly payment: string
+  readonly amount_minor: number
+  readonly currency: string
+}
+
 /** What `accounts.create` takes. */
 export interface CreateAccountBody {
   readonly name: string
@@ -261,6 +305,22 @@ export interface CreateChargesBody {
   readonly charges: readonly CreateChargeBody[]
   /** All or none: the charges must be of one account. Default false: each succeeds or fails by itself. */
   readonly atomic?: boolean
+}
+
+/** What `checkoutSessions.create` takes. */
+export interface CreateCheckoutSessionBody {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+  /** Money, in minor units of the currency. */
+  readonly amount_minor?: number
+  /** Id of a pack, instead of an amount. */
+  readonly pack?: string
+  /** Where the customer goes once it is paid, or its money on its way. */
+  readonly success_url?: string
+  /** Where the customer goes who does not pay. */
+  readonly cancel_url?: string
+  /** Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters. */
+  readonly metadata?: Readonly<Record<string, string>>
 }
 
 /** What `estimates.create` takes. */
@@ -642,9 +702,9 @@ export interface JournalRecord {
   readonly sequence: number
   /** What happened; docs/reference/journal.md lists the kinds. */
   readonly kind: string
-  /** Id of the charge, grant, hold, refund, adjustment or key that it is about. */
+  /** Id of the charge, grant, hold, refund, adjustment, key, top-up or checkout session that it is about. */
   readonly subject: string | null
-  /** `operator`, `time`, or the id of an API key or a user. */
+  /** `operator`, `provider`, `time`, or the id of an API key or a user. */
   readonly actor: string
   readonly request_id: string | null
   readonly credit_type: string | null
@@ -998,6 +1058,13 @@ export interface RefundChargeBody {
   readonly reason?: string
 }
 
+/** What `topups.refund` takes. */
+export interface RefundTopupBody {
+  /** Money, in minor units of the currency. */
+  readonly amount_minor?: number
+  readonly reason?: string
+}
+
 /** What `auth.resetPassword` takes. */
 export interface ResetPasswordBody {
   /** The token, as it was given. */
@@ -1015,6 +1082,37 @@ export interface RotateKeyBody {
 export interface SetMembershipBody {
   /** `member`: reads the account and estimates. `owner`: also manages its API keys and sees its users. */
   readonly role: 'owner' | 'member'
+}
+
+/** What `topupOptions.set` takes. */
+export interface SetTopupOptionsBody {
+  /** ISO 4217, lower case. */
+  readonly currency: string
+  /** A kind of credits. */
+  readonly credit_type?: string
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly credits_per_unit: Amount
+  /** Money, in minor units of the currency. */
+  readonly min_minor: number
+  /** Money, in minor units of the currency. */
+  readonly max_minor: number
+  /** Null: for ever. */
+  readonly expires_in_days?: number | null
+  readonly packs?: readonly SetTopupOptionsPack[]
+}
+
+/** Set topup options pack. */
+export interface SetTopupOptionsPack {
+  readonly id: string
+  readonly name: string
+  /** Money, in minor units of the currency. */
+  readonly amount_minor: number
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly credits?: Amount
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly bonus_credits?: Amount
+  /** Null: for ever. */
+  readonly bonus_expires_in_days?: number | null
 }
 
 /** What `auth.signIn` takes. */
@@ -1043,6 +1141,11 @@ export interface SigningKey {
   readonly use: string
 }
 
+/** What `topups.simulate` takes. */
+export interface SimulateTopupEventBody {
+  readonly event: 'dispute' | 'win_dispute' | 'lose_dispute' | 'fail_refund'
+}
+
 /** A pair of tokens. */
 export interface Tokens {
   readonly object: 'tokens'
@@ -1059,6 +1162,101 @@ export interface Tokens {
   /** The account that the access token opens; null: what operators may. */
   readonly account: string | null
   readonly role: 'owner' | 'member' | 'operator'
+}
+
+/** Credits that were bought, and what became of the payment. */
+export interface Topup {
+  readonly object: 'topup'
+  readonly id: string
+  readonly account: string
+  readonly checkout_session: string
+  readonly status: 'paid' | 'partly_refunded' | 'refunded' | 'disputed' | 'charged_back'
+  readonly provider: string
+  /** `test`: nothing real was paid. */
+  readonly mode: 'live' | 'test'
+  /** The provider's name of the payment. */
+  readonly payment: string
+  /** The price, in minor units, before any tax. */
+  readonly amount_minor: number
+  /** All that was paid, taxes included. */
+  readonly total_minor: number
+  readonly currency: string
+  readonly credit_type: string
+  /** Credits, as a decimal string in its shortest form. */
+  readonly credits: Amount
+  /** Given on top; null: none. */
+  readonly bonus_credits: Amount | null
+  /** Credits that refunds and lost disputes took, in all. */
+  readonly taken_back: Amount
+  /** Money that can still be paid back. */
+  readonly refundable_minor: number
+  readonly refunds: readonly TopupRefund[]
+  readonly disputes: readonly TopupDispute[]
+  /** Ids of its grants. */
+  readonly grants: readonly string[]
+  readonly metadata: Readonly<Record<string, string>>
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
+}
+
+/** Topup dispute. */
+export interface TopupDispute {
+  readonly provider_id: string
+  readonly amount_minor: number
+  /** `open`: what is unspent is frozen. `won`: it is free again. `lost`: credits were taken. */
+  readonly status: 'open' | 'won' | 'lost'
+  /** Credits that it took. */
+  readonly credits: Amount
+}
+
+/** What is on offer: any amount from `min_minor` to `max_minor`, or a pack. */
+export interface TopupOptions {
+  readonly object: 'topup_options'
+  readonly version: number
+  /** Who takes the money: `stripe`, or `sandbox`, which takes none. */
+  readonly provider: string
+  /** `test`: nothing real is paid. */
+  readonly mode: 'live' | 'test'
+  readonly currency: string
+  readonly credit_type: string
+  /** Credits for one unit of money: a dollar, a yen. */
+  readonly credits_per_unit: Amount
+  /** Money, in minor units of the currency. */
+  readonly min_minor: number
+  /** Money, in minor units of the currency. */
+  readonly max_minor: number
+  /** Null: for ever. */
+  readonly expires_in_days: number | null
+  readonly packs: readonly TopupOptionsPack[]
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
+}
+
+/** Topup options pack. */
+export interface TopupOptionsPack {
+  readonly id: string
+  readonly name: string
+  /** Money, in minor units of the currency. */
+  readonly amount_minor: number
+  /** Credits, as a decimal string in its shortest form. */
+  readonly credits: Amount
+  /** Credits, as a decimal string; null: none. */
+  readonly bonus_credits: Amount | null
+  /** Null: for ever. */
+  readonly bonus_expires_in_days: number | null
+}
+
+/** Topup refund. */
+export interface TopupRefund {
+  /** Id of the request; null: the refund was made at the provider. */
+  readonly id: string | null
+  /** The provider's name of it; null: there is none yet. */
+  readonly provider_id: string | null
+  readonly amount_minor: number
+  /** `requested`: the provider has yet to make it. `failed`: the credits that it took are back. */
+  readonly status: 'requested' | 'refused' | 'succeeded' | 'failed'
+  /** Credits that it took. */
+  readonly credits: Amount
 }
 
 /** What `priceBooks.tryOut` takes. */
@@ -1331,6 +1529,30 @@ export interface ListUsersQuery {
   readonly account?: string
   /** An e-mail address. */
   readonly email?: string
+  /** Items of a page; by default 20, of an export as many as fit. */
+  readonly limit?: number
+  /** Id of the last item of the page before: goes on with older ones. */
+  readonly starting_after?: string
+  /** Id of the first item of the page after: goes back to newer ones. */
+  readonly ending_before?: string
+}
+
+/** What `checkoutSessions.list` is asked with. */
+export interface ListCheckoutSessionsQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+  /** Items of a page; by default 20, of an export as many as fit. */
+  readonly limit?: number
+  /** Id of the last item of the page before: goes on with older ones. */
+  readonly starting_after?: string
+  /** Id of the first item of the page after: goes back to newer ones. */
+  readonly ending_before?: string
+}
+
+/** What `topups.list` is asked with. */
+export interface ListTopupsQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
   /** Items of a page; by default 20, of an export as many as fit. */
   readonly limit?: number
   /** Id of the last item of the page before: goes on with older ones. */
