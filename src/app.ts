@@ -69,7 +69,16 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
   const publicUrl = (): string => config.OBOL_PUBLIC_URL ?? http.listeningOrigin
   const payments = paymentsOf(config, { store, clock, publicUrl })
   const keyRing = new KeyRing(store, clock)
-  const services: Services = { store, prices, policy, payments, clock, keyRing, signIn: await openSignIn(config, store, clock) }
+  const services: Services = {
+    store,
+    prices,
+    policy,
+    payments,
+    invoicing: invoicingOf(config),
+    clock,
+    keyRing,
+    signIn: await openSignIn(config, store, clock),
+  }
   await offerFirstOperator(services, options.onFirstOperator)
   const mounts = new Mounts((config.OBOL_DIALECT_HOSTS ?? []).map(({ dialect, value: host }) => ({ dialect, host })))
   const http = await buildServer({
@@ -99,6 +108,13 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     await close()
     throw cause
   }
+}
+
+/** How invoices are made out. */
+function invoicingOf(config: Config): Services['invoicing'] {
+  const { OBOL_SELLER_NAME: name, OBOL_SELLER_ADDRESS: address, OBOL_SELLER_TAX_ID: taxId, OBOL_SELLER_CONTACT: contact } = config
+  const seller = { name, address: address ?? [], taxId, contact }
+  return { kind: config.OBOL_INVOICE_KIND, seller, tax: config.OBOL_TAX, note: config.OBOL_INVOICE_NOTE }
 }
 
 /** The services that do the work of dialects. */

@@ -2,6 +2,8 @@
 
 import type { Logger } from 'pino'
 import { isRefusal } from './core/refusals.ts'
+import { issueNoted } from './operations/invoices.ts'
+import { issueMonthlyStatements } from './operations/monthly-statements.ts'
 import { reconcile } from './operations/reconcile.ts'
 import type { Services } from './operations/services.ts'
 import { deliverEvents } from './payments/sandbox/deliveries.ts'
@@ -44,6 +46,8 @@ const TASKS: readonly Task[] = [
     isNeeded: ({ payments }) => payments !== null,
     run: reconcile,
   },
+  { name: 'issue invoices that were left', everyMs: 5_000, claim: 'issue invoices', run: (services) => issueNoted(services) },
+  { name: 'issue monthly statements', everyMs: 1_000, claim: 'issue statements', run: issueMonthlyStatements },
   {
     name: 'read prices that other servers published',
     everyMs: 1_000,

@@ -44,6 +44,13 @@ test('every setting has a value when nothing is set, or null where it has no def
     STRIPE_SECRET_KEY: null,
     STRIPE_WEBHOOK_SECRET: null,
     STRIPE_API_BASE: 'https://api.stripe.com',
+    OBOL_INVOICE_KIND: 'receipt',
+    OBOL_SELLER_NAME: null,
+    OBOL_SELLER_ADDRESS: null,
+    OBOL_SELLER_TAX_ID: null,
+    OBOL_SELLER_CONTACT: null,
+    OBOL_TAX: null,
+    OBOL_INVOICE_NOTE: null,
     OBOL_CAPTURE_POLICY: 'overdraft',
     OBOL_REFUND_GRANT_DAYS: 30,
     OBOL_RATE_LIMIT: { requests: 600, windowSeconds: 60 },
@@ -90,6 +97,14 @@ const READ: readonly (readonly [name: SettingName, text: string, value: unknown]
   ['STRIPE_SECRET_KEY', 'rk_live_0123456789', 'rk_live_0123456789'],
   ['STRIPE_WEBHOOK_SECRET', 'whsec_0123456789', 'whsec_0123456789'],
   ['STRIPE_API_BASE', 'http://127.0.0.1:12111/', 'http://127.0.0.1:12111'],
+  ['OBOL_INVOICE_KIND', 'receipt', 'receipt'],
+  ['OBOL_SELLER_NAME', ' Spółka Łódź ', 'Spółka Łódź'],
+  ['OBOL_SELLER_ADDRESS', 'ul. Piotrkowska 1| 90-001 Łódź |Poland', ['ul. Piotrkowska 1', '90-001 Łódź', 'Poland']],
+  ['OBOL_SELLER_TAX_ID', 'PL5250000000', 'PL5250000000'],
+  ['OBOL_SELLER_CONTACT', 'billing@example.com', 'billing@example.com'],
+  ['OBOL_TAX', 'VAT 23', { name: 'VAT', percent: '23' }],
+  ['OBOL_TAX', 'Sales tax 8.875 %', { name: 'Sales tax', percent: '8.875' }],
+  ['OBOL_INVOICE_NOTE', 'Thank you.', 'Thank you.'],
   ['OBOL_CAPTURE_POLICY', 'cap', 'cap'],
   ['OBOL_REFUND_GRANT_DAYS', '1', 1],
   ['OBOL_RATE_LIMIT', '10/1', { requests: 10, windowSeconds: 1 }],
@@ -134,6 +149,13 @@ const REFUSED: readonly (readonly [name: SettingName, ...texts: string[]])[] = [
   ['STRIPE_SECRET_KEY', 'pk_live_0123456789', 'sk_live_', 'sk_live_0123 456789'],
   ['STRIPE_WEBHOOK_SECRET', 'secret', 'whsec_'],
   ['STRIPE_API_BASE', 'api.stripe.com'],
+  ['OBOL_INVOICE_KIND', 'bill', 'Receipt'],
+  ['OBOL_SELLER_NAME', ' ', 'two\nlines', 'x'.repeat(201)],
+  ['OBOL_SELLER_ADDRESS', '|', 'a||b', 'a|b|c|d|e|f|g|h|i', 'x'.repeat(101)],
+  ['OBOL_SELLER_TAX_ID', 'x'.repeat(51)],
+  ['OBOL_SELLER_CONTACT', '\t'],
+  ['OBOL_TAX', 'VAT', '23', 'VAT 100', 'VAT -5', 'VAT 1.2345', 'VAT 2,5'],
+  ['OBOL_INVOICE_NOTE', 'x'.repeat(501)],
   ['OBOL_CAPTURE_POLICY', 'Cap', 'never'],
   ['OBOL_REFUND_GRANT_DAYS', '0', '3651', '1.5'],
   ['OBOL_RATE_LIMIT', '600', '0/60', '600/0', '600/60/1', '600 / 60', '-1/60'],
@@ -169,6 +191,13 @@ test('all faults are told at once', () => {
     faults.map((fault) => fault.split(' ', 1)[0]),
     ['OBOL_PORT', 'OBOL_RATE_LIMIT', 'OBOL_LOG_LEVEL'],
   )
+})
+
+test('whoever makes out invoices must say who sells', () => {
+  const seller = { OBOL_INVOICE_KIND: 'invoice', OBOL_SELLER_NAME: 'Ada', OBOL_SELLER_ADDRESS: 'Street 1' }
+  assert.equal(readConfig(seller).config.OBOL_INVOICE_KIND, 'invoice')
+  for (const missing of ['OBOL_SELLER_NAME', 'OBOL_SELLER_ADDRESS'])
+    assert.deepEqual(faultsOf({ ...seller, [missing]: '' }), [`OBOL_INVOICE_KIND is invoice: set ${missing} as well.`])
 })
 
 test('whoever sells through Stripe must say with which key, how its events are signed, and where customers come back to', () => {

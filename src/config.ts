@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import type { RateLimit } from './auth/rate-limiter.ts'
 import { isKeyPrefix, KEY_PREFIX } from './auth/secrets.ts'
 import type { CapturePolicy } from './core/account.ts'
+import type { Tax } from './core/invoice.ts'
 import { type DialectName, INSTALLED_DIALECTS } from './http/dialects/installed.ts'
 
 /** How one setting is read. */
@@ -95,6 +96,23 @@ function isNetwork(text: string): boolean {
   const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
   return rest.length === 0 && (prefix === undefined ? bits > 0 : integer(1, bits)(prefix) !== undefined)
 }
+
+/** Reads one line that can be printed. */
+function line(maxLength: number): (text: string) => string | undefined {
+  return (value) => (value.length <= maxLength && /^\P{Cc}*$/u.test(value) && value.trim() !== '' ? value.trim() : undefined)
+}
+
+function lines(value: string): readonly string[] | undefined {
+  const each = value.split('|').map(line(100))
+  return each.length <= MAX_ADDRESS_LINES && each.every((one) => one !== undefined) ? each : undefined
+}
+
+function tax(value: string): Tax | undefined {
+  const [, name, percent] = /^(\P{Cc}{1,40}?) +(\d{1,2}(?:\.\d{1,3})?) ?%?$/u.exec(value.trim()) ?? []
+  return name === undefined || percent === undefined ? undefined : { name, percent }
+}
+
+const MAX_ADDRESS_LINES = 8
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
 
@@ -208,6 +226,40 @@ export const SETTINGS = {
     parse: httpAddress,
     form: 'an http or https address',
   },
+  OBOL_INVOICE_KIND: {
+    meaning:
+      'What customers get for a payment: a `receipt`, or an `invoice` with your name and address on it, which have to be set then. Which of them you owe, and what else has to be on it, is for your tax adviser.',
+    fallback: 'receipt',
+    parse: oneOf('receipt', 'invoice'),
+    form: 'receipt or invoice',
+  },
+  OBOL_SELLER_NAME: {
+    meaning: 'Who sells, on receipts, invoices and statements.',
+    fallback: null,
+    parse: line(200),
+    form: 'a line of text',
+  },
+  OBOL_SELLER_ADDRESS: {
+    meaning: "The seller's address, its lines separated by `|`, such as `ul. Piotrkowska 1|90-001 Łódź|Poland`.",
+    fallback: null,
+    parse: lines,
+    form: '1 to 8 lines of text with | between them',
+  },
+  OBOL_SELLER_TAX_ID: { meaning: "The seller's tax number.", fallback: null, parse: line(50), form: 'a line of text' },
+  OBOL_SELLER_CONTACT: { meaning: 'Where customers ask about invoices.', fallback: null, parse: line(200), form: 'a line of text' },
+  OBOL_TAX: {
+    meaning:
+      'A tax that is contained in your prices, by name and percent, such as `VAT 23`: shown on what is issued from then on. Tax that the payment provider adds on top is shown whether or not this is set.',
+    fallback: null,
+    parse: tax,
+    form: 'a name and a percentage with at most 3 decimals, such as VAT 23',
+  },
+  OBOL_INVOICE_NOTE: {
+    meaning: 'Printed at the foot of invoices, such as a wording that your law asks for.',
+    fallback: null,
+    parse: line(500),
+    form: 'a line of text of at most 500 characters',
+  },
   OBOL_CAPTURE_POLICY: {
     meaning: 'What a capture above its hold does when neither request, hold nor account says.',
     fallback: 'overdraft',
@@ -279,6 +331,8 @@ function inWords(names: readonly string[]): string {
   return names.length < 2 ? names.join() : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
 }
 
+const INVOICE_NEEDS = ['OBOL_SELLER_NAME', 'OBOL_SELLER_ADDRESS'] as const satisfies readonly SettingName[]
+
 /** Names that other parts of Obol read: not settings of the server, and not misspelt ones. */
 const OTHERS = new Set(['OBOL_URL'])
 
@@ -294,6 +348,8 @@ export function readConfig(environment: Environment): {
   refuseUnserved(config)
   const missing = config.OBOL_PAYMENTS === 'stripe' ? STRIPE_NEEDS.filter((name) => config[name] === null) : []
   if (missing.length > 0) throw new ConfigError(`OBOL_PAYMENTS is stripe: set ${inWords(missing)} as well.`)
+  const unsaid = config.OBOL_INVOICE_KIND === 'invoice' ? INVOICE_NEEDS.filter((name) => config[name] === null) : []
+  if (unsaid.length > 0) throw new ConfigError(`OBOL_INVOICE_KIND is invoice: set ${inWords(unsaid)} as well.`)
   const known = (name: string): boolean => name in SETTINGS || OTHERS.has(name) || (name.endsWith('_FILE') && name.slice(0, -5) in SETTINGS)
   const unknown = Object.keys(environment).filter((name) => name.startsWith('OBOL_') && !name.startsWith('OBOL_TEST_') && !known(name))
   return { config, unknown }

@@ -190,12 +190,32 @@ function leftOf({ status, amountMinor, refunds, disputes }: SandboxCheckout): { 
   }
 }
 
-async function topupsOf(call: TestObol['call'], account: string): Promise<readonly TestAnswer['body'][]> {
-  const topups: TestAnswer['body'][] = []
-  for (let after = ''; ; after = `&starting_after=${topups.at(-1).id}`) {
-    const { body } = await call('GET', `/v1/topups?account=${account}&limit=100${after}`)
-    topups.push(...body.data)
-    if (!body.has_more) return topups
+/** All of an account's things. */
+async function listed(call: TestObol['call'], path: string, account: string): Promise<readonly TestAnswer['body'][]> {
+  const things: TestAnswer['body'][] = []
+  for (let after = ''; ; after = `&starting_after=${things.at(-1).id}`) {
+    const { body } = await call('GET', `${path}?account=${account}&limit=100${after}`)
+    things.push(...body.data)
+    if (!body.has_more) return things
+  }
+}
+
+/** Every payment, refund, failed refund and lost dispute has one invoice, and numbers have no gaps. */
+async function assertInvoiced(call: TestObol['call'], account: string, paid: readonly SandboxCheckout[]): Promise<void> {
+  const invoices = await listed(call, '/v1/invoices', account)
+  const about = (what: string): number => invoices.filter((invoice) => invoice.about === what).length
+  const topups = invoices.filter((invoice) => invoice.about === 'payment').map((invoice) => invoice.purchase.topup)
+  assert.deepEqual([topups.length, new Set(topups).size], [paid.length, paid.length])
+  const failed = sum(paid, ({ refunds }) => refunds.filter(({ status }) => status === 'failed').length)
+  const lost = sum(paid, ({ disputes }) => disputes.filter(({ status }) => status === 'lost').length)
+  const credited = sum(paid, ({ refunds }) => refunds.length) - (about('refund') - about('failed_refund'))
+  assert.equal(about('dispute'), lost)
+  // A refund that had failed before it was heard of has neither its credit note nor what takes that back.
+  assert.ok(credited === failed && about('failed_refund') <= failed)
+  for (const series of ['TEST-INV', 'TEST-CN']) {
+    const numbers = invoices.map(({ number }) => String(number)).filter((number) => number.startsWith(series))
+    const wanted = numbers.map((_, index) => `${series}-${String(index + 1).padStart(6, '0')}`)
+    assert.deepEqual(numbers.toSorted(), wanted)
   }
 }
 
@@ -212,7 +232,7 @@ for (const kind of STORE_KINDS)
     const last = await world.start(MUCH_LATER_MS)
     const read = async () => {
       const checkouts = await world.sandbox()
-      const topups = await topupsOf(last.call, world.account)
+      const topups = await listed(last.call, '/v1/topups', world.account)
       return { checkouts, topups, isTold: checkouts.every(({ events }) => events.length === 0) }
     }
     const isDone = (topup: TestAnswer['body']): boolean => topup.refunds.every(({ status }: { status: string }) => status !== 'requested')
@@ -229,6 +249,7 @@ for (const kind of STORE_KINDS)
     assert.deepEqual([credits.settled, credits.held, credits.debt], [String(settled), String(frozen), '0'])
     const asked = world.plans.flatMap(({ topup }) => topup ?? [])
     assert.equal(new Set(asked).size, asked.length, 'each purchase has a top-up of its own')
+    await assertInvoiced(last.call, world.account, paid)
     assert.equal((await last.server.stop()).code, 0)
     const { code, stdout, stderr } = await runObol(['verify'], { env: world.environment })
     assert.deepEqual([code, stderr], [0, ''], stdout)

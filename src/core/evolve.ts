@@ -81,7 +81,7 @@ function evolvePools(pools: readonly Pool[], record: CreditsRecord): readonly Po
 }
 
 /** What a record adds to the running totals of its pool. */
-interface Totals {
+export interface Totals {
   readonly granted: bigint
   readonly charged: bigint
   readonly refunded: bigint
@@ -91,7 +91,8 @@ interface Totals {
 
 const NO_TOTALS: Totals = { granted: 0n, charged: 0n, refunded: 0n, expired: 0n, voided: 0n }
 
-function totalsOf(record: CreditsRecord): Totals {
+/** What a record adds to the totals: what it grants, charges, gives back, lets expire or takes. */
+export function totalsOf(record: CreditsRecord): Totals {
   switch (record.kind) {
     case 'grant':
     case 'topup':

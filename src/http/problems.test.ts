@@ -245,6 +245,12 @@ const REACHED: Reached = {
       return post('/v1/checkout-sessions', { account, pack: 'nothing' })
     },
   ],
+  invoice_not_found: [404, ({ get }) => get('/v1/invoices/inv_0000000000000001')],
+  month_not_over: [
+    409,
+    ({ account, clock, post }) => post('/v1/invoices', { account, month: new Date(clock.nowMs).toISOString().slice(0, 7) }),
+  ],
+  month_before_account: [404, ({ account, post }) => post('/v1/invoices', { account, month: '2020-02' })],
   topup_not_found: [404, ({ get }) => get('/v1/topups/topup_0000000000000001')],
   topup_refund_exceeds_payment: [
     409,

@@ -161,6 +161,14 @@ const REFUSAL_PROBLEMS = {
     'Refund at most `refundable_minor`, in minor units. Refunds that the provider has yet to make count as well.',
   ),
   nothing_to_dispute: refusal('nothing_to_dispute', 409, 'Nothing to dispute', 'Nothing: the credits were taken back before.'),
+  invoice_not_found: refusal('invoice_not_found', 404, 'Invoice not found', 'Check the id; `GET /v1/invoices` lists those of an account.'),
+  month_not_over: refusal(
+    'month_not_over',
+    409,
+    'Month not over',
+    'Ask again after `ends_at`, or for an earlier month. `GET /v1/usage` has the month so far.',
+  ),
+  month_before_account: refusal('month_before_account', 404, 'Month before account', 'Ask for a month in which the account existed.'),
   too_many_refunds: refusal(
     'too_many_refunds',
     409,

@@ -23,6 +23,7 @@ import type { Mounts } from './dialects/mounts.ts'
 import { dialectTeller, type NamedDialect, serveDialect } from './dialects/serve-dialect.ts'
 import { answerUnreadable, answerUnrouted, handleErrors, type ProblemContext, problemTeller, type Teller } from './error-handler.ts'
 import { healthRoutes, refuseWhileStopping } from './health.ts'
+import { InvoiceFiles, invoicePages } from './invoice-files.ts'
 import { parseJson } from './json-body.ts'
 import { keySetRoute } from './native/key-set.ts'
 import { nativeApi } from './native/native-api.ts'
@@ -96,6 +97,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     schemaController: SCHEMAS,
     serializerOpts: { ajv: { formats: { decimal: true } } },
   })
+  const files = new InvoiceFiles()
   readBodies(app)
   setHeaders(app)
   handleErrors(app, tell)
@@ -104,16 +106,17 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
   await app.register(healthRoutes, { store: services.store })
   await app.register(problemPages)
   await app.register(returnPage, { services, limiter: options.limiter })
+  await app.register(invoicePages, { services, files })
   if (services.payments?.provider instanceof Sandbox) await app.register(sandboxPages, { sandbox: services.payments.provider })
   await app.register(async (native) => {
     await native.register(swagger, OPENAPI)
     await native.register(keySetRoute, services.signIn)
-    await native.register(nativeApi, { prefix: '/v1', services, limiter: options.limiter, problems })
+    await native.register(nativeApi, { prefix: '/v1', services, limiter: options.limiter, problems, files })
     native.get('/openapi.json', { config: { access: 'public' }, schema: { hide: true } }, () => native.swagger())
     await native.register(referencePage)
   })
   for (const dialect of dialects) {
-    const context = { services, handler: options.dialects.handlers[dialect.name] ?? null }
+    const context = { services, publicUrl: problems.publicUrl, handler: options.dialects.handlers[dialect.name] ?? null }
     await app.register(serveDialect, { prefix: `/${dialect.name}`, ...dialect, context })
   }
   return app

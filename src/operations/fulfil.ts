@@ -10,6 +10,7 @@ import type { PurchaseFacts } from '../core/purchase.ts'
 import { isRefusal } from '../core/refusals.ts'
 import { type CheckoutNews, type DisputeNews, ProviderUnavailableError, type RefundNews } from '../payments/provider.ts'
 import { fingerprintOf } from '../stores/chain.ts'
+import { withInvoices } from './invoices.ts'
 import type { Payments } from './payments.ts'
 import { runCommand } from './run-command.ts'
 import type { Caller, Services } from './services.ts'
@@ -37,14 +38,16 @@ export async function fulfil(services: Services, payments: Payments, reference: 
   const before = place && (await services.store.purchase(place.account, place.purchase))
   if (!news || !place || !before) return { ignored: 'no checkout of this server' }
   if (before.purchase.terms.provider !== provider.name) return { ignored: 'a checkout of another provider' }
-  await tellCheckout(services, place, news)
-  const { purchase } = await factsOf(services, place)
-  // What becomes of a payment that gave no credits takes none: one that was not what was asked for, or one too many, is paid back elsewhere.
-  if (purchase.paid !== null && purchase.paid.payment.payment === news.payment?.payment) {
+  const tellAll = async (): Promise<void> => {
+    await tellCheckout(services, place, news)
+    const { purchase } = await factsOf(services, place)
+    // What becomes of a payment that gave no credits takes none: one that was not what was asked for, or one too many, is paid back elsewhere.
+    if (purchase.paid === null || purchase.paid.payment.payment !== news.payment?.payment) return
     await tellRefunds(services, place, news.refunds)
     await askForRefunds(services, payments, place)
     await tellDisputes(services, place, news.disputes)
   }
+  await (news.status === 'paid' ? withInvoices(services, place, tellAll) : tellAll())
   return { place, facts: await factsOf(services, place) }
 }
 

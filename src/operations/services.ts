@@ -7,6 +7,7 @@ import type { Passwords } from '../auth/passwords.ts'
 import type { SignInThrottle } from '../auth/sign-in-throttle.ts'
 import type { SignedIn } from '../auth/signed-in.ts'
 import type { CapturePolicy } from '../core/account.ts'
+import type { InvoiceTerms } from '../core/invoice-body.ts'
 import type { Actor } from '../core/record.ts'
 import type { Store } from '../stores/store.ts'
 import type { Payments } from './payments.ts'
@@ -41,6 +42,8 @@ export interface Services {
   readonly keyRing: KeyRing
   readonly signIn: SignInParts
   readonly policy: Policy
+  /** How invoices are made out. */
+  readonly invoicing: InvoiceTerms
   /** Null: this server sells nothing. */
   readonly payments: Payments | null
   /** Milliseconds since 1970. */

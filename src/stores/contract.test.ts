@@ -3,6 +3,7 @@
 import { describe } from 'node:test'
 import { accountsContract } from '../../test/contract/accounts.ts'
 import { idempotencyContract } from '../../test/contract/idempotency.ts'
+import { invoicesContract } from '../../test/contract/invoices.ts'
 import { keysContract } from '../../test/contract/keys.ts'
 import { limitsContract } from '../../test/contract/limits.ts'
 import { livesContract } from '../../test/contract/lives.ts'
@@ -27,4 +28,5 @@ for (const kind of CONTRACT_KINDS)
     usersContract(kind)
     sessionsContract(kind)
     purchasesContract(kind)
+    invoicesContract(kind)
   })

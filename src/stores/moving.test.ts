@@ -86,6 +86,9 @@ async function makeLived({ open, clock }: Place): Promise<void> {
   await store.feed(0, 10)
   await live(store, 303, clock)
   await store.saveSetting('operator_key_hash', 'h')
+  const invoice = { account: 303, series: 'INV', kind: 'invoice', issuedAtMs: clock.nowMs, body: '{"name":"Łódź"}' } as const
+  for (const source of ['one', 'two']) await store.invoices.issue({ ...invoice, source, purchase: source === 'one' ? 7 : null })
+  await store.invoices.note(303, 7, clock.nowMs)
   const idempotency = { keyHashes: [keyHash('prices', 'book')], fingerprint: 'f'.repeat(22) } as const
   await store.publishPrices({ effectiveAtMs: null, prices: [], idempotency })
   await store.publishPrices({ effectiveAtMs: clock.nowMs + make.DAY_MS, prices: [], idempotency: null })
@@ -101,6 +104,8 @@ async function shownBy(store: Store): Promise<unknown> {
     each: await Promise.all(accounts.map(({ number }) => everythingOf(store, number))),
     feed: await store.feed(0, 10_000),
     books: await store.priceBooks(),
+    invoices: await store.invoices.list(303, { limit: 10 }),
+    noted: await store.invoices.noted({ account: null, beforeMs: Number.MAX_SAFE_INTEGER, limit: 10 }),
     secret: store.secret,
     operator: await store.setting('operator_key_hash'),
     due: await store.dueAccounts(TEST_START_MS + 100 * make.DAY_MS, 100),

@@ -1,5 +1,6 @@
 /** What a store keeps besides the ledger, on one screen. */
 
+import { Invoices } from './invoices.ts'
 import { SandboxCheckouts } from './sandbox-checkouts.ts'
 import { Sessions } from './sessions.ts'
 import { SigningKeys } from './signing-keys.ts'
@@ -14,6 +15,7 @@ export interface PlainData {
   readonly signingKeys: SigningKeys
   readonly topupOptions: TopupOptionsRows
   readonly sandboxCheckouts: SandboxCheckouts
+  readonly invoices: Invoices
 }
 
 /** The plain rows that an engine's statements lead to. */
@@ -24,5 +26,6 @@ export function plainData(statements: Statements): PlainData {
     signingKeys: new SigningKeys(statements),
     topupOptions: new TopupOptionsRows(statements),
     sandboxCheckouts: new SandboxCheckouts(statements),
+    invoices: new Invoices(statements),
   }
 }

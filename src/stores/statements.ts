@@ -63,4 +63,6 @@ export const PLAIN_TABLES: readonly string[] = [
   'signing_keys',
   'topup_options',
   'sandbox_checkouts',
+  'invoices',
+  'purchases_to_invoice',
 ]

@@ -177,7 +177,7 @@ export type Notice =
   | { readonly of: 'anything' }
 
 /** Work of which one process on a store is enough. */
-export type BackgroundWork = 'book due' | 'reconcile' | 'tell of sandbox'
+export type BackgroundWork = 'book due' | 'issue invoices' | 'issue statements' | 'reconcile' | 'tell of sandbox'
 
 /** What an audit found wrong. */
 export interface Difference {

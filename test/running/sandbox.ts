@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CallOptions, openAccount, startTestObol, type TestAnswer, type TestObol } from './obol.ts'
+import type { StoreKind } from './store.ts'
 
 /** What is on offer in tests: 100 credits for a euro, and a pack with a bonus. */
 export const TEST_OPTIONS = {
@@ -32,8 +33,8 @@ export interface Shop extends TestObol {
 }
 
 /** Starts one, with an account that has nothing. */
-export async function openShop(t: TestContext, environment: Readonly<Record<string, string>> = {}): Promise<Shop> {
-  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox', ...environment })
+export async function openShop(t: TestContext, environment: Readonly<Record<string, string>> = {}, kind?: StoreKind): Promise<Shop> {
+  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox', ...environment }, kind)
   const { call } = obol
   assert.equal((await call('PUT', '/v1/topups/options', TEST_OPTIONS)).status, 200)
   const account = await openAccount(obol, '0')

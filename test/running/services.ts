@@ -26,6 +26,7 @@ export async function servicesOn(
     signIn: { tokens, passwords: new Passwords(), throttle: new SignInThrottle(clock), signedIn, refreshing: new InFlight() },
     policy: { capturePolicy: 'overdraft', refundGrantDays: 30, topUpUrl: null, keyPrefix: KEY_PREFIX },
     payments,
+    invoicing: { kind: 'receipt', seller: { name: null, address: [], taxId: null, contact: null }, tax: null, note: null },
     clock,
   }
 }

@@ -43,6 +43,7 @@ export async function openapiPages(store: Store): Promise<readonly Page[]> {
       keyRing: new KeyRing(store, Date.now),
       policy: { capturePolicy: 'overdraft', refundGrantDays: 30, topUpUrl: null, keyPrefix: KEY_PREFIX },
       payments: null,
+      invoicing: { kind: 'receipt', seller: { name: null, address: [], taxId: null, contact: null }, tax: null, note: null },
       clock: Date.now,
     },
     limiter: new RateLimiter(Date.now),

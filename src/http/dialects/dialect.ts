@@ -39,6 +39,8 @@ export interface HandlerSettings {
 /** What a dialect works with. */
 export interface DialectContext {
   readonly services: Services
+  /** Address of the server as its users see it. */
+  readonly publicUrl: () => string
   /** Null: there is none. */
   readonly handler: HandlerSettings | null
 }

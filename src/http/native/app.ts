@@ -6,6 +6,7 @@ import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fasti
 import type { RateLimiter } from '../../auth/rate-limiter.ts'
 import type { Services } from '../../operations/services.ts'
 import type { ProblemContext } from '../error-handler.ts'
+import type { InvoiceFiles } from '../invoice-files.ts'
 
 /** A Fastify instance whose handlers are typed by their schemas. */
 export type NativeApp = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
@@ -15,4 +16,5 @@ export interface NativeContext {
   readonly services: Services
   readonly limiter: RateLimiter
   readonly problems: ProblemContext
+  readonly files: InvoiceFiles
 }

@@ -13,6 +13,7 @@ import { refusalError } from '../error-handler.ts'
 import { requiredIdempotency } from '../idempotency.ts'
 import { listBody, PAGE_QUERY, seqPage } from '../pages.ts'
 import { badInput } from '../problems.ts'
+import { returnAddressIn } from '../return-addresses.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import {
   AccountIn,
@@ -134,16 +135,6 @@ function wishIn({ amount_minor, pack }: Static<typeof CheckoutBody>): TopupWish 
   throw badInput('#/amount_minor', 'or pack is required')
 }
 
-/** Reads where a customer is to be sent. Whoever opens a checkout chooses: it is their customer. */
-function addressIn(text: string | undefined, pointer: string): string | null {
-  if (text === undefined) return null
-  const url = URL.canParse(text) ? new URL(text) : null
-  const isFit = url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === ''
-  if (!isFit) throw badInput(pointer, 'must be an http or https address, without a name or password in it')
-  if (url.href.length > MAX_ADDRESS) throw badInput(pointer, `must have at most ${MAX_ADDRESS} characters, written as an address`)
-  return url.href
-}
-
 const NOT_FOUND = refuse('checkout_session_not_found', 'No checkout session has this id.')
 
 function checkoutIn(id: string): Address {
@@ -186,8 +177,8 @@ function writeRoutes(app: NativeApp, { services }: NativeContext): void {
       requireBuyer(request)
       const { body } = request
       const wish = wishIn(body)
-      const successUrl = addressIn(body.success_url, '#/success_url')
-      const cancelUrl = addressIn(body.cancel_url, '#/cancel_url')
+      const successUrl = returnAddressIn(body.success_url, '#/success_url')
+      const cancelUrl = returnAddressIn(body.cancel_url, '#/cancel_url')
       const account = await accountOf(services, request, body.account)
       const caller = callerOf(request, requiredIdempotency(request))
       const view = await openCheckout(services, caller, { account, wish, successUrl, cancelUrl, metadata: body.metadata ?? {} })

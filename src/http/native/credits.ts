@@ -1,6 +1,5 @@
 /** `/v1/credits`: what an account has. Free, true at once, readable with the ordinary key and at zero balance. */
 
-import { hash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { AccountState } from '../../core/account.ts'
@@ -21,6 +20,7 @@ import {
 import type { KeyRow } from '../../stores/store.ts'
 import { accountOf, keyOf } from '../access.ts'
 import { refusalError } from '../error-handler.ts'
+import { etagOf, matchesEtag } from '../etags.ts'
 import { ProblemError } from '../problems.ts'
 import { sendJson } from '../written-json.ts'
 import type { NativeApp, NativeContext } from './app.ts'
@@ -206,7 +206,7 @@ class RenderedCredits {
     const { state } = now
     const sinceMs = Math.max(state.atMs, lastTurn(state, nowMs))
     const text = JSON.stringify(creditsBody({ ...viewCredits(now, key), asOfMs: sinceMs }, key, this.#topUpUrl))
-    const made = { text, etag: `"${hash('sha256', text, 'base64url').slice(0, 22)}"`, untilMs: nextTurn(state, nowMs) }
+    const made = { text, etag: etagOf(text), untilMs: nextTurn(state, nowMs) }
     if (byKey) byKey.set(key?.seq ?? 0, made)
     else this.#rendered.set(stored, new Map([[key?.seq ?? 0, made]]))
     return made
@@ -306,12 +306,6 @@ export function creditsRoutes(app: NativeApp, { services }: NativeContext): void
 
 function send(request: FastifyRequest, reply: FastifyReply, { text, etag }: Rendered): FastifyReply {
   reply.header('etag', etag).header('cache-control', 'private, no-cache').header('vary', 'Authorization')
-  if (matches(request.headers['if-none-match'], etag)) return reply.code(304).send()
+  if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send()
   return sendJson(reply, text)
-}
-
-/** Weak comparison of an If-None-Match header with an ETag (RFC 9110 §13.1.2). */
-function matches(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false
-  return header.trim() === '*' || header.split(',').some((candidate) => candidate.trim().replace(/^W\//, '') === etag)
 }

@@ -11,6 +11,7 @@ import { creditsRoutes } from './credits.ts'
 import { estimateRoutes } from './estimates.ts'
 import { grantRoutes } from './grants.ts'
 import { holdRoutes } from './holds.ts'
+import { invoiceRoutes } from './invoices.ts'
 import { journalRoutes } from './journal.ts'
 import { keyRoutes } from './keys.ts'
 import { meRoutes } from './me.ts'
@@ -46,6 +47,7 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   topupOptionsRoutes(app, context)
   checkoutSessionRoutes(app, context)
   topupRoutes(app, context)
+  invoiceRoutes(app, context)
   sandboxRoutes(app, context)
   await instance.register(paymentEventRoutes, { services: context.services })
   auditRoutes(app, context)

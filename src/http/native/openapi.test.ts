@@ -97,6 +97,7 @@ async function everyOperation(call: TestObol['call'], clock: { nowMs: number }):
   await everythingAboutPayments(call, account)
   await post(`/v1/grants/${(await post('/v1/grants', { account, amount: '1' })).id}/void`, { reason: 'test' })
   await call('DELETE', `/v1/keys/${key.id}`)
+  await lastMonth(call, account, clock)
 }
 
 async function everythingAboutUsers(call: TestObol['call'], account: string): Promise<void> {
@@ -138,6 +139,16 @@ async function everythingAboutPayments(call: TestObol['call'], account: string):
     `/v1/topups?account=${account}`,
   ])
     await call('GET', path)
+  const { data } = (await call('GET', `/v1/invoices?account=${account}`)).body
+  assert.equal(data.length, 2)
+  for (const { id: invoice } of data) for (const path of ['', '/pdf']) await call('GET', `/v1/invoices/${invoice}${path}`)
+}
+
+/** The account's month is over, and more than a month later something is still there to be told. */
+async function lastMonth(call: TestObol['call'], account: string, clock: { nowMs: number }): Promise<void> {
+  const month = new Date(clock.nowMs).toISOString().slice(0, 7)
+  clock.nowMs += 32 * 86_400_000
+  await call('POST', '/v1/invoices', { account, month })
 }
 
 const MOVES_CREDITS: readonly string[] = [
@@ -163,7 +174,8 @@ test('the OpenAPI document', async (t) => {
       const success = Object.keys(item.responses).filter((code) => code.startsWith('2'))
       assert.equal(success.length, 1, id)
       assert.ok(item.responses.default.content['application/problem+json'], id)
-      assert.ok(item.responses[success[0] ?? ''].content['application/json'], id)
+      const { content } = item.responses[success[0] ?? '']
+      assert.ok(content['application/json'] ?? content['application/pdf'], id)
     }
   })
 

@@ -14,6 +14,7 @@ const TAGS = [
   { name: 'accounts', description: 'Who holds credits.' },
   { name: 'grants', description: 'Credits given, voided, corrected.' },
   { name: 'topups', description: 'Credits bought: what is on offer, checkout sessions, payments and their refunds.' },
+  { name: 'invoices', description: 'Receipts, invoices, credit notes and monthly statements.' },
   { name: 'auth', description: 'Users sign in, and stay so.' },
   { name: 'users', description: 'Who may sign in, and to which accounts.' },
   { name: 'audit', description: 'Proof that it all adds up.' },
@@ -71,7 +72,7 @@ function isNullable(schema: object | undefined): boolean {
 
 const IDEMPOTENT = new Set(['POST'])
 /** Posts that change nothing or end something once by themselves, and those about users: what is sent twice is answered by what is there, or by a token that works once. */
-const UNNAMED = /\/(estimates|trial|verify|cancel|simulate)$|^\/v1\/(auth|me|users)\b/
+const UNNAMED = /\/(estimates|trial|verify|cancel|simulate|invoices)$|^\/v1\/(auth|me|users)\b/
 
 /** By what a route is opened. */
 const SECURITY: Readonly<Record<Access, readonly Readonly<Record<string, readonly string[]>>[]>> = {

@@ -83,6 +83,7 @@ class SqliteStore implements Store {
   readonly signingKeys: PlainData['signingKeys']
   readonly topupOptions: PlainData['topupOptions']
   readonly sandboxCheckouts: PlainData['sandboxCheckouts']
+  readonly invoices: PlainData['invoices']
   readonly #owned: OwnedDatabase
   readonly #queue: CommandQueue<Transaction, Applied | Refusal>
   readonly #memory: Memory
@@ -104,12 +105,13 @@ class SqliteStore implements Store {
 
   constructor(owned: OwnedDatabase, { maxCachedAccounts = DEFAULT_CACHED_ACCOUNTS, clock = Date.now, onFault }: SqliteOptions) {
     const { db } = owned
-    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts } = plainData(new SqliteStatements(db))
+    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts, invoices } = plainData(new SqliteStatements(db))
     this.users = users
     this.sessions = sessions
     this.signingKeys = signingKeys
     this.topupOptions = topupOptions
     this.sandboxCheckouts = sandboxCheckouts
+    this.invoices = invoices
     this.#owned = owned
     this.#onFault = onFault
     this.#checkpoints = new Checkpoints(owned.path, onFault)
