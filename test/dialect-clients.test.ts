@@ -9,11 +9,14 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Scene, startScene } from './running/dialects.ts'
+import { PASSWORD, signUp } from './running/people.ts'
 import { publishSamplePrices } from './running/sample-prices.ts'
+import { buyIn } from './running/sandbox.ts'
 import { STORE_KINDS, type StoreKind } from './running/store.ts'
 
 const FOLDER = join(import.meta.dirname, 'data/dialects')
 const DAY_MS = 86_400_000
+const EMAIL = 'ada@example.com'
 
 interface ClientScene extends Scene {
   /** Address of AudioPod's own port. */
@@ -22,7 +25,7 @@ interface ClientScene extends Scene {
 
 /** An account with a plan and a top-up that has used some of it, under the sample prices; its key begins with ap_. */
 async function startClientScene(t: TestContext, kind: StoreKind): Promise<ClientScene> {
-  const environment = { OBOL_KEY_PREFIX: 'ap_', OBOL_DIALECT_PORTS: 'audiopod:0' }
+  const environment = { OBOL_KEY_PREFIX: 'ap_', OBOL_DIALECT_PORTS: 'audiopod:0', OBOL_PAYMENTS: 'sandbox' }
   const scene = await startScene(t, { amount: '0', environment, kind })
   const { call, account, clock, obol } = scene
   await publishSamplePrices(scene)
@@ -51,7 +54,8 @@ async function runPython(t: TestContext, product: string, { url, audiopod, secre
     t.diagnostic('there is no python3 here: the same calls are made in TypeScript only')
     return null
   }
-  const env = { PATH: process.env.PATH ?? '', PYTHONIOENCODING: 'utf8', BASE: url, AUDIOPOD: audiopod, KEY: secret }
+  const address = { BASE: url, AUDIOPOD: audiopod, KEY: secret }
+  const env = { PATH: process.env.PATH ?? '', PYTHONIOENCODING: 'utf8', EMAIL, PASSWORD, ...address }
   const child = spawn('python3', ['-B', join(FOLDER, 'clients.py'), product], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const said = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -206,4 +210,47 @@ test("VideoDB's Python: the three figures that its page reads", async (t) => {
   const told = await runPython(t, 'videodb', scene)
   if (told === null) return
   assert.deepEqual(told, [USED, 6_000, LEFT])
+})
+
+/** What AudioPod's page sells. */
+const OFFER = { currency: 'usd', credits_per_unit: '7500', min_minor: 100, max_minor: 100_000 }
+
+test("AudioPod's Python buys when the balance is low, by key and as a user who has signed in", async (t) => {
+  const scene = await startClientScene(t, 'sqlite')
+  const { call, account } = scene
+  assert.equal((await call('PUT', '/v1/topups/options', OFFER)).status, 200)
+  await signUp(scene, EMAIL, { account, role: 'owner' })
+  const told = await runPython(t, 'audiopod buys', scene)
+  if (told === null) return
+  const { bought, ...rest } = told as { bought: readonly { credits_to_receive: number; amount_usd: number; session_id: string }[] }
+  assert.deepEqual(rest, { offer: { credits_per_dollar: 7500, min_amount_usd: 1, max_amount_usd: 1000, currency: 'USD' }, enough: null })
+  assert.deepEqual(
+    bought.map(({ credits_to_receive, amount_usd }) => [credits_to_receive, amount_usd]),
+    [
+      [375_000, 50],
+      [187_500, 25],
+    ],
+  )
+  const { body } = await call('GET', `/v1/checkout-sessions?account=${account}`)
+  assert.deepEqual(
+    body.data.map(({ id }: { id: string }) => id),
+    bought.map(({ session_id }) => session_id).toReversed(),
+  )
+})
+
+test("VideoDB's Python opens a checkout, and lists what was bought", async (t) => {
+  const scene = await startClientScene(t, 'sqlite')
+  const { checkout_session: paid } = await buyIn(scene, scene.account, { amount_minor: 5_000 })
+  const told = await runPython(t, 'videodb buys', scene)
+  if (told === null) return
+  const { opened, ...rest } = told as { opened: readonly [string, string] }
+  const day = new Date(scene.clock.nowMs).toISOString().slice(0, 10)
+  assert.deepEqual(rest, {
+    checkouts: [
+      [opened[0], 50, 'pending'],
+      [paid, 50, 'completed'],
+    ],
+    invoices: [[50, day, 'paid']],
+  })
+  assert.ok(opened[1].startsWith(`${scene.url}/sandbox/`))
 })

@@ -35,8 +35,30 @@ export function minorDigits(currency: string): number {
 
 /** Writes an amount of money for people: `12.50 EUR`, `1200 JPY`. */
 export function formatMoney(amountMinor: number, currency: string): string {
+  return `${writtenOut(amountMinor, currency)} ${currency.toUpperCase()}`
+}
+
+function writtenOut(amountMinor: number, currency: string): string {
   const digits = minorDigits(currency)
   const text = String(Math.abs(amountMinor)).padStart(digits + 1, '0')
   const written = digits === 0 ? text : `${text.slice(0, -digits)}.${text.slice(-digits)}`
-  return `${amountMinor < 0 ? '-' : ''}${written} ${currency.toUpperCase()}`
+  return `${amountMinor < 0 ? '-' : ''}${written}`
+}
+
+/** Writes an amount of money as a decimal in its shortest form: `12.5`, `1200`. */
+export function moneyText(amountMinor: number, currency: string): string {
+  return writtenOut(amountMinor, currency)
+    .replace(/(\.\d*?)0+$/, '$1')
+    .replace(/\.$/, '')
+}
+
+const MONEY = /^(\d{1,12})(?:\.(\d{1,20}))?$/
+
+/** Reads a decimal amount of money as minor units; undefined: it is none, or has a part of the smallest coin. */
+export function parseMoney(text: string, currency: string): number | undefined {
+  const [, whole, fraction = ''] = MONEY.exec(text) ?? []
+  const digits = minorDigits(currency)
+  const coins = fraction.replace(/0+$/, '')
+  if (whole === undefined || coins.length > digits) return undefined
+  return Number(`${whole}${coins.padEnd(digits, '0')}`)
 }

@@ -1,8 +1,8 @@
 /** What an account was given, of all time: spent grants leave its state, and are read from the store once. */
 
-import type { AccountState } from '../core/account.ts'
+import type { AccountState, GrantTerms } from '../core/account.ts'
 import type { Microcredits } from '../core/credits.ts'
-import type { JournalRecord } from '../core/record.ts'
+import { grantMadeBy, type JournalRecord, movesCredits } from '../core/record.ts'
 import type { Store } from '../stores/store.ts'
 
 /** Accounts kept, at most; when there are more, they are read anew. */
@@ -21,7 +21,7 @@ export interface PlanGrant {
 
 /** An account's grants of one credit type. */
 export interface GrantFacts {
-  /** Sequences of the grants that top-ups made. */
+  /** Sequences of the grants that were bought, bonuses included. */
   readonly topUps: ReadonlySet<number>
   /** Micro-credits that they came to. */
   readonly purchased: bigint
@@ -61,13 +61,17 @@ export class GrantHistory {
   }
 
   #with({ topUps, purchased, plans }: Kept, records: readonly (JournalRecord | undefined)[], throughSeq: number): Kept {
-    const made = records.filter((record) => record?.kind === 'grant').filter(({ creditType }) => creditType === this.#creditType)
-    const bought = made.filter(({ grant }) => grant.source === 'topup')
+    const made = records.flatMap((record) => {
+      const grant = record === undefined || !movesCredits(record) || record.creditType !== this.#creditType ? null : grantMadeBy(record)
+      return record === undefined || grant === null ? [] : [{ seq: record.seq, kind: record.kind, grant }]
+    })
+    const bought = made.filter(({ grant }) => isBought(grant))
     const planned = made.filter(({ grant }) => grant.source === 'plan')
     return {
       throughSeq,
       topUps: new Set([...topUps, ...bought.map(({ seq }) => seq)]),
-      purchased: bought.reduce((sum, { grant }) => sum + grant.amount, purchased),
+      // What comes back of a purchase as a new grant was bought before.
+      purchased: bought.reduce((sum, { kind, grant }) => (kind === 'grant' || kind === 'topup' ? sum + grant.amount : sum), purchased),
       plans: [...plans, ...planned.map(({ seq, grant }) => ({ seq, ...grant }))],
     }
   }
@@ -84,6 +88,11 @@ export class GrantHistory {
     }
     return null
   }
+}
+
+/** Whether a grant was bought, or came with what was: a bonus. */
+export function isBought({ source, purchase }: Pick<GrantTerms, 'source' | 'purchase'>): boolean {
+  return source === 'topup' || purchase !== null
 }
 
 /** Whether a plan's grant is the one that counts now, rather than the last of a plan that has ended. */

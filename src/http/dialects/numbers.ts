@@ -12,6 +12,11 @@ export type ExactNumber = object & { readonly [kind]: 'number' }
 // Of ES2026, which TypeScript does not declare yet: JSON.stringify writes the text of what it makes.
 const { rawJSON } = JSON as typeof JSON & { readonly rawJSON: (text: string) => ExactNumber }
 
+/** Writes a plain decimal as a number. */
+export function exactNumber(decimal: string): ExactNumber {
+  return rawJSON(decimal)
+}
+
 /** Writes micro-credits as a number of credits: `1095.3996`. */
 export function creditsOut(amount: bigint): ExactNumber {
   return rawJSON(formatCredits(amount))

@@ -55,6 +55,24 @@ class AudioPod:
         available = self.available()
         return "critical" if available <= critical else "warning" if available <= warning else None
 
+    def sign_in(self, email, password):
+        """The token that opens the account of a user."""
+        form = {"username": email, "password": password}
+        return self.requests.post(f"{AUDIOPOD}/api/v1/auth/token", data=form).json()["access_token"]
+
+    def buy(self, dollars):
+        """Opens a checkout for so much money, as far as that is on offer."""
+        offer = self.get("/payg/info")
+        assert offer["min_amount_usd"] <= dollars <= offer["max_amount_usd"], offer
+        url = f"{AUDIOPOD}/api/v1/credits/payg/create-checkout-session"
+        session = self.requests.post(url, headers=self.headers, json={"amount_usd": dollars}).json()
+        assert session["credits_to_receive"] == dollars * offer["credits_per_dollar"], session
+        return session
+
+    def guard(self, warning, critical, dollars):
+        """Buys when the balance has reached the critical level."""
+        return self.buy(dollars) if self.alert(warning, critical) == "critical" else None
+
     def bulk(self, service, amounts, batch):
         """The sizes of the batches that would be sent; what is missing when the credits do not last for all of them."""
         missing = sum(self.cost_of(service, amount) for amount in amounts) - self.available()
@@ -155,6 +173,35 @@ def videodb():
     return [usage.get(name) for name in ("total_credits_used", "monthly_limit", "credits_remaining")]
 
 
-CLIENTS = {"audiopod": audiopod, "shortgenius": shortgenius, "videodb": videodb}
+def audiopod_buys():
+    """Buys because the balance is low, by key and as a user who has signed in."""
+    sdks.install_requests()
+    http = AudioPod(KEY)
+    user = AudioPod(http.sign_in(os.environ["EMAIL"], os.environ["PASSWORD"]))
+    return {
+        "offer": http.get("/payg/info"),
+        "enough": http.guard(warning=2, critical=1, dollars=50),
+        "bought": [http.guard(warning=10**7, critical=10**6, dollars=50), user.buy(25)],
+    }
+
+
+def videodb_buys():
+    """Opens a checkout, and lists what was bought with what it is known by."""
+    sdks.install_requests()
+    sdks.install_videodb(f"{BASE}/videodb", KEY)
+    import requests
+    import videodb as package
+
+    headers = {"x-access-token": KEY}
+    opened = requests.post(f"{BASE}/videodb/billing/checkout", json={"amount": 50}, headers=headers).json()
+    checkouts = requests.get(f"{BASE}/videodb/billing/checkouts", headers=headers).json()["checkouts"]
+    return {
+        "opened": [opened.get("id"), opened.get("checkout_url")],
+        "checkouts": [[row["id"], row["amount"], row["status"]] for row in checkouts],
+        "invoices": [[row.get("amount"), row.get("date"), row.get("status")] for row in package.connect(api_key=KEY).get_invoices()],
+    }
+
+
+CLIENTS = {"audiopod": audiopod, "audiopod buys": audiopod_buys, "videodb buys": videodb_buys, "shortgenius": shortgenius, "videodb": videodb}
 
 print(json.dumps(CLIENTS[sys.argv[1]]()))

@@ -19,11 +19,13 @@ class Response:
         return json.loads(self.text)
 
 
-def send(method, url, headers=None, params=None, body=None):
-    """Sends a request. Errors are answers."""
+def send(method, url, headers=None, params=None, body=None, form=None):
+    """Sends a request, with JSON or a form in it. Errors are answers."""
     if params:
         url = f"{url}?{urllib.parse.urlencode(params)}"
     data = None if body is None else json.dumps(body).encode()
+    if form is not None:
+        data = urllib.parse.urlencode(form).encode()
     request = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
@@ -63,7 +65,13 @@ def install_requests():
         module(
             "requests",
             get=lambda url, headers=None, params=None: send("GET", url, headers, params),
-            post=lambda url, headers=None, json=None: send("POST", url, {"Content-Type": "application/json", **(headers or {})}, body=json),
+            post=lambda url, headers=None, json=None, data=None: send(
+                "POST",
+                url,
+                {"Content-Type": "application/json" if data is None else "application/x-www-form-urlencoded", **(headers or {})},
+                body=json,
+                form=data,
+            ),
         )
 
 
@@ -136,12 +144,18 @@ def install_videodb(base_url, api_key):
 
     class Connection:
         def check_usage(self):
+            return self.get("/billing/usage")
+
+        def get(self, path):
             headers = {"x-access-token": api_key, "x-videodb-client": "videodb-python/0.4.5", "Content-Type": "application/json"}
-            answer = send("GET", f"{base_url}/billing/usage", headers)
+            answer = send("GET", f"{base_url}{path}", headers)
             if answer.status_code >= 400:
                 raise RuntimeError(answer.json().get("message", "Unknown error"))
             body = answer.json()
             assert "status" not in body and body.get("success"), body
             return body["data"]
+
+        def get_invoices(self):
+            return self.get("/billing/invoices")
 
     module("videodb", connect=lambda api_key: Connection())

@@ -6,6 +6,8 @@ import { BEARER, type Credentials, keyHeader } from '../credentials.ts'
 import type { Dialect, DialectApp, DialectContext, Envelope, Failure } from '../dialect.ts'
 import { balanceRoute } from './balance.ts'
 import { multipliersRoute } from './multipliers.ts'
+import { paygRoutes } from './payg.ts'
+import { tokenRoute } from './token.ts'
 import { usageRoute } from './usage.ts'
 
 const ErrorBody = Type.Object({ detail: Type.String(), message: Type.String() })
@@ -28,13 +30,15 @@ function routes(app: DialectApp, context: DialectContext): void {
   balanceRoute(app, context)
   usageRoute(app, context)
   multipliersRoute(app, context)
+  paygRoutes(app, context)
+  tokenRoute(app, context)
 }
 
 /** The dialect. */
 export const audiopod: Dialect = {
   title: 'AudioPod dialect',
   description: "AudioPod's credits API over accounts of this server. What was bought is `payg`, everything else `subscription`.",
-  tags: { Credits: 'Balance, usage and costs.' },
+  tags: { Credits: 'Balance, usage, costs and purchases.', Authentication: 'Users sign in.' },
   credentials: CREDENTIALS,
   tell,
   failureBody: ErrorBody,

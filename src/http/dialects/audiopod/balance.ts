@@ -5,7 +5,7 @@ import { type Pool, poolOf } from '../../../core/account.ts'
 import { availableOf, balanceOf, isEligible } from '../../../core/balance.ts'
 import { least, most } from '../../../core/credits.ts'
 import { DEFAULT_CREDIT_TYPE } from '../../../core/price-parsing.ts'
-import { GrantHistory, isInForce } from '../../../operations/grant-history.ts'
+import { GrantHistory, isBought, isInForce } from '../../../operations/grant-history.ts'
 import { accountOfCustomer, customerOf } from '../customer.ts'
 import type { DialectApp, DialectContext } from '../dialect.ts'
 import { creditsOut, number } from '../numbers.ts'
@@ -32,7 +32,7 @@ const CreditBalance = Type.Object({
 function availableIn(pool: Pool, nowMs: number): { readonly total: bigint; readonly bought: bigint } {
   const total = most(0n, availableOf(balanceOf(pool, nowMs)))
   const bought = pool.grants
-    .filter((grant) => grant.source === 'topup' && isEligible(grant, nowMs))
+    .filter((grant) => isBought(grant) && isEligible(grant, nowMs))
     .reduce((sum, { remaining, held }) => sum + remaining - held, 0n)
   return { total, bought: least(total, bought) }
 }

@@ -1,4 +1,4 @@
-/** VideoDB's billing API: what is left, what was used this month and by what. */
+/** VideoDB's billing API: what is left, what was used this month and by what, what was bought. */
 
 import { Type } from 'typebox'
 import { poolOf } from '../../../core/account.ts'
@@ -12,6 +12,8 @@ import { keyHeader } from '../credentials.ts'
 import { accountOfCustomer, customerOf } from '../customer.ts'
 import type { Dialect, DialectApp, DialectContext, Envelope, Failure } from '../dialect.ts'
 import { creditsOut, leftOut, number } from '../numbers.ts'
+import { checkoutRoutes } from './checkouts.ts'
+import { invoiceRoute } from './invoices.ts'
 
 const BillingUsage = Type.Object({
   credit_balance: number('Credits left.', [100.5]),
@@ -47,7 +49,13 @@ async function usageOfMonth({ store }: Services, account: number, nowMs: number)
   return month?.groups ?? []
 }
 
-function routes(app: DialectApp, { services }: DialectContext): void {
+function routes(app: DialectApp, context: DialectContext): void {
+  usageRoute(app, context)
+  checkoutRoutes(app, context)
+  invoiceRoute(app, context)
+}
+
+function usageRoute(app: DialectApp, { services }: DialectContext): void {
   const history = new GrantHistory(services.store, DEFAULT_CREDIT_TYPE)
 
   app.get(
