@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { PROBLEMS } from '../src/http/problems.ts'
 import { textOf } from '../test/reading/project.ts'
-import { OPERATOR_KEY, startTestObol } from '../test/running/obol.ts'
+import { startConformanceObol } from '../test/running/conformance.ts'
+import { OPERATOR_KEY } from '../test/running/obol.ts'
 import { runPython } from '../test/running/python.ts'
 import { type OpenApi, operationAt, readContract } from '../tools/sdk/contract.ts'
 
@@ -20,7 +21,7 @@ interface Told {
 
 /** What the SDK says that it has, and the requests that it made. */
 async function ask(t: TestContext): Promise<readonly Told[]> {
-  const { url } = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
+  const { url } = await startConformanceObol(t)
   const { code, stdout, stderr } = await runPython(['-W', 'error', '-m', 'tests.conformance'], {
     OBOL_TEST_URL: url,
     OBOL_TEST_OPERATOR_KEY: OPERATOR_KEY,

@@ -9,7 +9,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { fullFormats } from 'ajv-formats/dist/formats.js'
 import { PROBLEMS } from '../src/http/problems.ts'
 import { textOf } from '../test/reading/project.ts'
-import { OPERATOR_KEY, startTestObol } from '../test/running/obol.ts'
+import { startConformanceObol } from '../test/running/conformance.ts'
+import { OPERATOR_KEY } from '../test/running/obol.ts'
 import { type OpenApi, operationAt, readContract } from '../tools/sdk/contract.ts'
 import { problemClassName } from '../tools/sdk/names.ts'
 import type { Schema } from '../tools/sdk/shapes.ts'
@@ -46,8 +47,8 @@ function recording(into: Recorded[]): Fetch {
 }
 
 /** Every answer that callEveryOperation was given. */
-async function recordEveryAnswer(t: Parameters<typeof startTestObol>[0]): Promise<readonly Recorded[]> {
-  const { url } = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
+async function recordEveryAnswer(t: Parameters<typeof startConformanceObol>[0]): Promise<readonly Recorded[]> {
+  const { url } = await startConformanceObol(t)
   const recorded: Recorded[] = []
   const client = (apiKey: string | null): Obol => new Obol({ baseUrl: url, apiKey, fetch: recording(recorded) })
   await callEveryOperation({ operator: client(OPERATOR_KEY), customer: client, nobody: client(null) })

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { paymentOf, termsOf } from '../../test/running/purchases.ts'
-import { micro } from './credits.ts'
+import { micro, ZERO } from './credits.ts'
 import { type InvoicedFact, invoicedFacts, invoiceNumber, type Money, moneyBack, moneyPaid } from './invoice.ts'
 import type { Purchase } from './purchase.ts'
 
@@ -21,6 +21,7 @@ const PAID: Purchase = {
   requests: [],
   refunds: [],
   disputes: [],
+  kept: ZERO,
 }
 
 function refund(name: string, amountMinor: number, more: Partial<Purchase['refunds'][number]> = {}): Purchase['refunds'][number] {

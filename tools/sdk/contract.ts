@@ -79,7 +79,9 @@ export interface OpenApi {
 export function readContract({ paths, tags }: OpenApi): Contract {
   const shapes = new ShapeReader()
   const specs = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([http, spec]) => ({ path, http: http.toUpperCase(), spec })),
+    Object.entries(methods)
+      .filter(([, spec]) => isObject(spec))
+      .map(([http, spec]) => ({ path, http: http.toUpperCase(), spec })),
   )
   const operations = specs.map((one) => readOperation(one, shapes))
   refuseStaleNames(operations, shapes.renamed)
@@ -87,6 +89,12 @@ export function readContract({ paths, tags }: OpenApi): Contract {
   const tagOf = new Map(specs.map(({ spec }) => [spec.operationId, spec.tags[0]]))
   const resources = [...groups].map(([name, members]) => ({ name, description: descriptionOf(members, tagOf, tags), operations: members }))
   return { operations, resources, shapes: shapes.all() }
+}
+
+/** Whether it answers with an object, as methods do: a file is opened by its address, and a stream has no end. */
+function isObject({ responses }: OperationSpec): boolean {
+  const content = responses[200]?.content
+  return content === undefined || content['application/json'] !== undefined
 }
 
 /** The operation that a request is of. Fixed paths come before those with ids in them. */

@@ -59,6 +59,7 @@ __all__ = [
     "InvalidTokenError",
     "InvitationAcceptedError",
     "InvitationPendingError",
+    "InvoiceNotFoundError",
     "KeyAlreadyRevokedError",
     "KeyBudgetExceededError",
     "KeyChargeLimitExceededError",
@@ -66,6 +67,8 @@ __all__ = [
     "KeyNotFoundError",
     "KeyRevokedError",
     "MembershipNotFoundError",
+    "MonthBeforeAccountError",
+    "MonthNotOverError",
     "NoMembershipError",
     "AddressNotFoundError",
     "NotReadyError",
@@ -415,6 +418,12 @@ class InvitationPendingError(ConflictError):
     what_to_do = "Make a new invitation: `POST /v1/users/{user}/invitation`."
 
 
+class InvoiceNotFoundError(NotFoundError):
+    """404 `invoice_not_found`: No invoice has this id."""
+
+    what_to_do = "Check the id; `GET /v1/invoices` lists those of an account."
+
+
 class KeyAlreadyRevokedError(ConflictError):
     """409 `key_already_revoked`: The API key was revoked before, so it cannot be changed or given a new secret."""
 
@@ -491,6 +500,18 @@ class MembershipNotFoundError(NotFoundError):
     """404 `membership_not_found`: The user does not belong to the account."""
 
     what_to_do = "Check the account; `GET /v1/users/{user}` lists those of the user."
+
+
+class MonthBeforeAccountError(NotFoundError):
+    """404 `month_before_account`: The account was opened after the month had ended."""
+
+    what_to_do = "Ask for a month in which the account existed."
+
+
+class MonthNotOverError(ConflictError):
+    """409 `month_not_over`: The month has not ended yet, where the account is: its statement would not be final."""
+
+    what_to_do = "Ask again after `ends_at`, or for an earlier month. `GET /v1/usage` has the month so far."
 
 
 class NoMembershipError(PermissionDeniedError):
@@ -863,6 +884,7 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "invalid_token": InvalidTokenError,
     "invitation_accepted": InvitationAcceptedError,
     "invitation_pending": InvitationPendingError,
+    "invoice_not_found": InvoiceNotFoundError,
     "key_already_revoked": KeyAlreadyRevokedError,
     "key_budget_exceeded": KeyBudgetExceededError,
     "key_charge_limit_exceeded": KeyChargeLimitExceededError,
@@ -870,6 +892,8 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "key_not_found": KeyNotFoundError,
     "key_revoked": KeyRevokedError,
     "membership_not_found": MembershipNotFoundError,
+    "month_before_account": MonthBeforeAccountError,
+    "month_not_over": MonthNotOverError,
     "no_membership": NoMembershipError,
     "not_found": AddressNotFoundError,
     "not_ready": NotReadyError,

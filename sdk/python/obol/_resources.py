@@ -28,6 +28,7 @@ from ._shapes import (
     Grant,
     GrantCostTerms,
     Hold,
+    Invoice,
     JournalRecord,
     Key,
     KeySet,
@@ -1947,6 +1948,89 @@ class TopupsApi:
         return self._call(request, Topup, options)
 
 
+class InvoicesApi:
+    """Receipts, invoices, credit notes and monthly statements."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def list(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        kind: Literal["receipt", "invoice", "credit_note", "statement"] | NotGiven = NOT_GIVEN,
+        topup: str | NotGiven = NOT_GIVEN,
+        start: TimeIn | NotGiven = NOT_GIVEN,
+        end: TimeIn | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> Pages[Invoice]:
+        """List invoices, newest first.
+
+        Receipts, invoices, credit notes and statements, issued from `start` up to, not including, `end`.
+
+        account: An account: its id, or `external:` and its external id.
+
+        topup: Only those of this top-up.
+
+        start: RFC 3339, with a time zone.
+
+        end: RFC 3339, with a time zone.
+
+        limit: Items of a page; by default 20, of an export as many as fit.
+
+        starting_after: Id of the last item of the page before: goes on with older ones.
+
+        ending_before: Id of the first item of the page after: goes back to newer ones.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/invoices",
+            repeat="safe",
+            query={"account": account, "kind": kind, "topup": topup, "start": start, "end": end, "limit": limit, "starting_after": starting_after, "ending_before": ending_before},
+        )
+        return Pages(self._call, request, Invoice, options)
+
+    def issue_statement(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        month: str,
+        options: CallOptions | None = None,
+    ) -> Invoice:
+        """Get the statement of a past month, issued now if it has not been.
+
+        A month in which something moved gets its statement by itself, within a day of its end. This gives it
+        at once, and that of any month in which the account existed. Once issued it is final, and is answered
+        again as it is.
+
+        account: An account: its id, or `external:` and its external id.
+        """
+        request = Request(
+            method="POST",
+            path="/v1/invoices",
+            repeat="never",
+            body={"account": account, "month": month},
+        )
+        return self._call(request, Invoice, options)
+
+    def get(
+        self,
+        invoice: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> Invoice:
+        """Get an invoice."""
+        request = Request(
+            method="GET",
+            path=f"/v1/invoices/{segment('invoice', invoice)}",
+            repeat="safe",
+        )
+        return self._call(request, Invoice, options)
+
+
 class AuditApi:
     """Proof that it all adds up."""
 
@@ -2014,5 +2098,7 @@ class Resources:
         self.checkout_sessions = CheckoutSessionsApi(call)
         #: Credits bought: what is on offer, checkout sessions, payments and their refunds.
         self.topups = TopupsApi(call)
+        #: Receipts, invoices, credit notes and monthly statements.
+        self.invoices = InvoicesApi(call)
         #: Proof that it all adds up.
         self.audit = AuditApi(call)

@@ -55,6 +55,16 @@ __all__ = [
     "GrantCostTerms",
     "GrantDraw",
     "Hold",
+    "Invoice",
+    "InvoiceBuyer",
+    "InvoiceCorrects",
+    "InvoicePurchase",
+    "InvoiceSeller",
+    "InvoiceStatement",
+    "InvoiceStatementCreditType",
+    "InvoiceStatementInvoice",
+    "InvoiceStatementUsage",
+    "InvoiceTax",
     "JournalRecord",
     "JournalRecordEntry",
     "Key",
@@ -661,6 +671,168 @@ class Hold:
     created_at: datetime
     #: RFC 3339, UTC, milliseconds.
     expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invoice:
+    """A receipt, invoice, credit note or statement: final, and numbered without gaps in its series."""
+
+    object: Literal["invoice"]
+    id: str
+    number: str
+    kind: Literal["receipt", "invoice", "credit_note", "statement"]
+    #: `failed_refund` takes a credit note back, `dispute` is a payment that was charged back.
+    about: Literal["payment", "refund", "dispute", "failed_refund", "month"]
+    #: `test`: nothing real was paid. Null for a statement.
+    mode: str | None
+    account: str
+    #: Null for a statement.
+    currency: str | None
+    #: Without tax; null for a statement.
+    net_minor: int | None
+    tax: InvoiceTax | None
+    #: What was paid, or of a credit note what went back; null for a statement.
+    total_minor: int | None
+    purchase: InvoicePurchase | None
+    #: The invoice that this one corrects.
+    corrects: InvoiceCorrects | None
+    statement: InvoiceStatement | None
+    seller: InvoiceSeller
+    buyer: InvoiceBuyer
+    note: str | None
+    #: Opens the PDF without a key, for a month.
+    pdf_url: str
+    #: RFC 3339, UTC, milliseconds.
+    issued_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceBuyer:
+    """Invoice buyer."""
+
+    name: str | None
+    address: Sequence[str]
+    tax_id: str | None
+    email: str | None
+    external_id: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceCorrects:
+    """The invoice that this one corrects."""
+
+    id: str
+    number: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoicePurchase:
+    """Invoice purchase."""
+
+    topup: str
+    credit_type: str
+    #: Credits, as a decimal string in its shortest form.
+    credits: Decimal
+    #: Given on top; null: none.
+    bonus_credits: Decimal | None
+    provider: str
+    #: The provider's name of the payment.
+    payment: str
+    #: RFC 3339, UTC, milliseconds.
+    paid_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceSeller:
+    """Invoice seller."""
+
+    name: str | None
+    address: Sequence[str]
+    tax_id: str | None
+    contact: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceStatement:
+    """Invoice statement."""
+
+    month: str
+    time_zone: str
+    #: RFC 3339, UTC, milliseconds.
+    starts_at: datetime
+    #: RFC 3339, UTC, milliseconds.
+    ends_at: datetime
+    credit_types: Sequence[InvoiceStatementCreditType]
+    usage: Sequence[InvoiceStatementUsage]
+    #: Receipts, invoices and credit notes of the month.
+    invoices: Sequence[InvoiceStatementInvoice]
+    #: Those that there was no room for.
+    invoices_left_out: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceStatementCreditType:
+    """closing = opening + purchased + granted − used + returned − expired − taken_back − voided. Balances count
+    credits that are not usable yet, and debts as less than nothing.
+    """
+
+    credit_type: str
+    #: Credits, as a decimal string in its shortest form.
+    opening: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    purchased: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    granted: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    used: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    returned: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    expired: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    taken_back: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    voided: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    closing: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceStatementInvoice:
+    """Invoice statement invoice."""
+
+    number: str
+    kind: Literal["receipt", "invoice", "credit_note", "statement"]
+    #: RFC 3339, UTC, milliseconds.
+    issued_at: datetime
+    currency: str
+    #: Below zero for a credit note.
+    total_minor: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceStatementUsage:
+    """Invoice statement usage."""
+
+    #: Null: operations that there was no room for.
+    operation: str | None
+    credit_type: str
+    charges: int
+    #: Credits, as a decimal string in its shortest form.
+    used: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    returned: Decimal
+    quantities: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvoiceTax:
+    """Invoice tax."""
+
+    name: str
+    #: Null: the payment provider worked it out.
+    percent: Decimal | None
+    amount_minor: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ async def call_every_operation(operator: Any, customer: CustomerOf, email: str, 
     await page(operator.journal.list(account=account.id))
     await wait(operator.events.list(limit=5))
     await _purchases(operator, account.id, wait, page)
+    await _invoices(operator, account.id, wait, page)
     await _users(operator, customer, account.id, email, wait, page)
     now = datetime.now(timezone.utc)
     await wait(operator.price_books.try_out(prices=prices, start=now - timedelta(minutes=1), end=now + timedelta(minutes=1)))
@@ -41,8 +42,8 @@ async def _grants(operator: Any, account: str, wait: Any, page: Any) -> None:
     grant = await wait(operator.grants.create(account=account, amount="1000", source="topup", cost=cost))
     await wait(operator.grants.get(grant.id))
     await page(operator.grants.list(account=account))
-    tomorrow = datetime.now(timezone.utc) + timedelta(days=1)
-    promo = await wait(operator.grants.create(account=account, amount=5, source="promo", expires_at=tomorrow))
+    next_year = datetime.now(timezone.utc) + timedelta(days=400)
+    promo = await wait(operator.grants.create(account=account, amount=5, source="promo", expires_at=next_year))
     await wait(operator.grants.void(promo.id, reason="a mistake"))
     await wait(operator.adjustments.create(account=account, amount=Decimal("-1"), reason="a correction"))
 
@@ -97,6 +98,13 @@ async def _purchases(operator: Any, account: str, wait: Any, page: Any) -> None:
     await wait(operator.topups.simulate(topup, event="dispute"))
     await wait(operator.topups.get(topup))
     await page(operator.topups.list(account=account))
+
+
+async def _invoices(operator: Any, account: str, wait: Any, page: Any) -> None:
+    invoices = await page(operator.invoices.list(account=account))
+    await wait(operator.invoices.get(invoices.data[0].id))
+    month = datetime.now(timezone.utc).strftime("%Y-%m")
+    await wait(operator.invoices.issue_statement(account="external:before", month=month))
 
 
 _PASSWORD = "correct horse battery staple"

@@ -27,6 +27,7 @@ export async function callEveryOperation({ operator, customer, nobody }: Clients
   await callHolds(operator, account.id)
   await callHistory(operator, account.id)
   await callPurchases(operator, account.id)
+  await callInvoices(operator, account.id)
   await callUsers({ operator, customer, nobody }, account.id)
   const start = new Date(Date.now() - 60_000)
   await operator.priceBooks.tryOut({ prices, start, end: new Date(start.getTime() + 120_000) })
@@ -37,7 +38,7 @@ async function callGrants(operator: Obol, account: string): Promise<void> {
   const grant = await operator.grants.create({ account, amount: '1000', source: 'topup', cost: { amount_minor: 1000, currency: 'eur' } })
   await operator.grants.get(grant.id)
   await operator.grants.list({ account }).page()
-  const promo = await operator.grants.create({ account, amount: '5', source: 'promo', expires_at: new Date(Date.now() + 86_400_000) })
+  const promo = await operator.grants.create({ account, amount: '5', source: 'promo', expires_at: new Date(Date.now() + 400 * 86_400_000) })
   await operator.grants.void(promo.id, { reason: 'a mistake' })
   await operator.adjustments.create({ account, amount: '-1', reason: 'a correction' })
 }
@@ -101,6 +102,12 @@ async function callPurchases(operator: Obol, account: string): Promise<void> {
   await operator.topups.simulate(topup ?? '', { event: 'dispute' })
   await operator.topups.get(topup ?? '')
   await operator.topups.list({ account }).page()
+}
+
+async function callInvoices(operator: Obol, account: string): Promise<void> {
+  const { data } = await operator.invoices.list({ account }).page()
+  await operator.invoices.get(data[0]?.id ?? '')
+  await operator.invoices.issueStatement({ account: 'external:before', month: new Date().toISOString().slice(0, 7) })
 }
 
 const PASSWORD = 'correct horse battery staple'

@@ -13,7 +13,7 @@ import { refusalError } from '../error-handler.ts'
 import { requiredIdempotency } from '../idempotency.ts'
 import { listBody, PAGE_QUERY, seqPage } from '../pages.ts'
 import { badInput } from '../problems.ts'
-import { returnAddressIn } from '../return-addresses.ts'
+import { MAX_RETURN_ADDRESS, returnAddressIn } from '../return-addresses.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import {
   AccountIn,
@@ -110,9 +110,7 @@ function renderCheckout({ account, purchase, status }: PurchaseView): Static<typ
   }
 }
 
-/** Characters of an address, written out: providers take no longer ones. */
-const MAX_ADDRESS = 2_000
-const AddressIn = Type.String({ maxLength: MAX_ADDRESS, description: 'An http or https address.' })
+const AddressIn = Type.String({ maxLength: MAX_RETURN_ADDRESS, description: 'An http or https address.' })
 
 const CheckoutBody = Type.Object(
   {

@@ -18,7 +18,7 @@ export const Kind = Type.Unsafe<InvoiceKind>({ type: 'string', enum: [...INVOICE
 const Party = { name: nullable<string>('string'), address: Type.Array(Type.String()), tax_id: nullable<string>('string') }
 const Tax = Type.Object({
   name: Type.String(),
-  percent: nullable<string>('string', 'A decimal; null: the payment provider worked it out.'),
+  percent: nullable<string>('string', 'Null: the payment provider worked it out.', 'decimal'),
   amount_minor: Type.Integer(),
 })
 const Corrected = Type.Object({ id: Type.String(), number: Type.String() }, { description: 'The invoice that this one corrects.' })
@@ -27,7 +27,7 @@ const Purchase = Type.Object({
   topup: Type.String(),
   credit_type: Type.String(),
   credits: Amount,
-  bonus_credits: nullable<string>('string', 'Given on top; null: none.'),
+  bonus_credits: nullable<string>('string', 'Given on top; null: none.', 'decimal'),
   provider: Type.String(),
   payment: Type.String({ description: "The provider's name of the payment." }),
   paid_at: Time,

@@ -467,6 +467,16 @@ export class InvitationPendingError extends ConflictError {
 }
 
 /**
+ * 404 `invoice_not_found`: No invoice has this id.
+ *
+ * Check the id; `GET /v1/invoices` lists those of an account.
+ */
+export class InvoiceNotFoundError extends NotFoundError {
+  override readonly name: string = 'InvoiceNotFoundError'
+  override readonly whatToDo: string = 'Check the id; `GET /v1/invoices` lists those of an account.'
+}
+
+/**
  * 409 `key_already_revoked`: The API key was revoked before, so it cannot be changed or given a new secret.
  *
  * Make a new key.
@@ -571,6 +581,26 @@ export class KeyRevokedError extends AuthenticationError {
 export class MembershipNotFoundError extends NotFoundError {
   override readonly name: string = 'MembershipNotFoundError'
   override readonly whatToDo: string = 'Check the account; `GET /v1/users/{user}` lists those of the user.'
+}
+
+/**
+ * 404 `month_before_account`: The account was opened after the month had ended.
+ *
+ * Ask for a month in which the account existed.
+ */
+export class MonthBeforeAccountError extends NotFoundError {
+  override readonly name: string = 'MonthBeforeAccountError'
+  override readonly whatToDo: string = 'Ask for a month in which the account existed.'
+}
+
+/**
+ * 409 `month_not_over`: The month has not ended yet, where the account is: its statement would not be final.
+ *
+ * Ask again after `ends_at`, or for an earlier month. `GET /v1/usage` has the month so far.
+ */
+export class MonthNotOverError extends ConflictError {
+  override readonly name: string = 'MonthNotOverError'
+  override readonly whatToDo: string = 'Ask again after `ends_at`, or for an earlier month. `GET /v1/usage` has the month so far.'
 }
 
 /**
@@ -1100,6 +1130,7 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['invalid_token', InvalidTokenError],
   ['invitation_accepted', InvitationAcceptedError],
   ['invitation_pending', InvitationPendingError],
+  ['invoice_not_found', InvoiceNotFoundError],
   ['key_already_revoked', KeyAlreadyRevokedError],
   ['key_budget_exceeded', KeyBudgetExceededError],
   ['key_charge_limit_exceeded', KeyChargeLimitExceededError],
@@ -1107,6 +1138,8 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['key_not_found', KeyNotFoundError],
   ['key_revoked', KeyRevokedError],
   ['membership_not_found', MembershipNotFoundError],
+  ['month_before_account', MonthBeforeAccountError],
+  ['month_not_over', MonthNotOverError],
   ['no_membership', NoMembershipError],
   ['not_found', AddressNotFoundError],
   ['not_ready', NotReadyError],

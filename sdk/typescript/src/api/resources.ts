@@ -35,6 +35,8 @@ import type {
   Hold,
   IncreaseHoldBody,
   InviteUserBody,
+  Invoice,
+  IssueStatementBody,
   JournalRecord,
   Key,
   KeySet,
@@ -45,6 +47,7 @@ import type {
   ListEventsQuery,
   ListGrantsQuery,
   ListHoldsQuery,
+  ListInvoicesQuery,
   ListJournalQuery,
   ListKeysQuery,
   ListPriceBooksQuery,
@@ -686,6 +689,32 @@ export class TopupsApi extends Resource {
   }
 }
 
+/** Receipts, invoices, credit notes and monthly statements. */
+export class InvoicesApi extends Resource {
+  /**
+   * List invoices, newest first.
+   *
+   * Receipts, invoices, credit notes and statements, issued from `start` up to, not including, `end`.
+   */
+  list(query: ListInvoicesQuery = {}, options?: CallOptions): Pages<Invoice> {
+    return new Pages(this.call, { method: 'GET', path: '/v1/invoices', repeat: 'safe', query }, options)
+  }
+
+  /**
+   * Get the statement of a past month, issued now if it has not been.
+   *
+   * A month in which something moved gets its statement by itself, within a day of its end. This gives it at once, and that of any month in which the account existed. Once issued it is final, and is answered again as it is.
+   */
+  issueStatement(body: IssueStatementBody, options?: CallOptions): Promise<Invoice> {
+    return this.call({ method: 'POST', path: '/v1/invoices', repeat: 'never', body }, options)
+  }
+
+  /** Get an invoice. */
+  get(invoice: string, options?: CallOptions): Promise<Invoice> {
+    return this.call({ method: 'GET', path: `/v1/invoices/${segment('invoice', invoice)}`, repeat: 'safe' }, options)
+  }
+}
+
 /** Proof that it all adds up. */
 export class AuditApi extends Resource {
   /**
@@ -738,6 +767,8 @@ export class Resources {
   readonly checkoutSessions: CheckoutSessionsApi
   /** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
   readonly topups: TopupsApi
+  /** Receipts, invoices, credit notes and monthly statements. */
+  readonly invoices: InvoicesApi
   /** Proof that it all adds up. */
   readonly audit: AuditApi
 
@@ -761,6 +792,7 @@ export class Resources {
     this.topupOptions = new TopupOptionsApi(call)
     this.checkoutSessions = new CheckoutSessionsApi(call)
     this.topups = new TopupsApi(call)
+    this.invoices = new InvoicesApi(call)
     this.audit = new AuditApi(call)
   }
 }

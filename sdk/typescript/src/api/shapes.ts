@@ -694,6 +694,153 @@ export interface InviteUserBody {
   readonly is_operator?: boolean
 }
 
+/** A receipt, invoice, credit note or statement: final, and numbered without gaps in its series. */
+export interface Invoice {
+  readonly object: 'invoice'
+  readonly id: string
+  readonly number: string
+  readonly kind: 'receipt' | 'invoice' | 'credit_note' | 'statement'
+  /** `failed_refund` takes a credit note back, `dispute` is a payment that was charged back. */
+  readonly about: 'payment' | 'refund' | 'dispute' | 'failed_refund' | 'month'
+  /** `test`: nothing real was paid. Null for a statement. */
+  readonly mode: string | null
+  readonly account: string
+  /** Null for a statement. */
+  readonly currency: string | null
+  /** Without tax; null for a statement. */
+  readonly net_minor: number | null
+  readonly tax: InvoiceTax | null
+  /** What was paid, or of a credit note what went back; null for a statement. */
+  readonly total_minor: number | null
+  readonly purchase: InvoicePurchase | null
+  /** The invoice that this one corrects. */
+  readonly corrects: InvoiceCorrects | null
+  readonly statement: InvoiceStatement | null
+  readonly seller: InvoiceSeller
+  readonly buyer: InvoiceBuyer
+  readonly note: string | null
+  /** Opens the PDF without a key, for a month. */
+  readonly pdf_url: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly issued_at: Time
+}
+
+/** Invoice buyer. */
+export interface InvoiceBuyer {
+  readonly name: string | null
+  readonly address: readonly string[]
+  readonly tax_id: string | null
+  readonly email: string | null
+  readonly external_id: string | null
+}
+
+/** The invoice that this one corrects. */
+export interface InvoiceCorrects {
+  readonly id: string
+  readonly number: string
+}
+
+/** Invoice purchase. */
+export interface InvoicePurchase {
+  readonly topup: string
+  readonly credit_type: string
+  /** Credits, as a decimal string in its shortest form. */
+  readonly credits: Amount
+  /** Given on top; null: none. */
+  readonly bonus_credits: Amount | null
+  readonly provider: string
+  /** The provider's name of the payment. */
+  readonly payment: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly paid_at: Time
+}
+
+/** Invoice seller. */
+export interface InvoiceSeller {
+  readonly name: string | null
+  readonly address: readonly string[]
+  readonly tax_id: string | null
+  readonly contact: string | null
+}
+
+/** Invoice statement. */
+export interface InvoiceStatement {
+  readonly month: string
+  readonly time_zone: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly starts_at: Time
+  /** RFC 3339, UTC, milliseconds. */
+  readonly ends_at: Time
+  readonly credit_types: readonly InvoiceStatementCreditType[]
+  readonly usage: readonly InvoiceStatementUsage[]
+  /** Receipts, invoices and credit notes of the month. */
+  readonly invoices: readonly InvoiceStatementInvoice[]
+  /** Those that there was no room for. */
+  readonly invoices_left_out: number
+}
+
+/** closing = opening + purchased + granted − used + returned − expired − taken_back − voided. Balances count credits that are not usable yet, and debts as less than nothing. */
+export interface InvoiceStatementCreditType {
+  readonly credit_type: string
+  /** Credits, as a decimal string in its shortest form. */
+  readonly opening: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly purchased: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly granted: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly used: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly returned: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly expired: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly taken_back: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly voided: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly closing: Amount
+}
+
+/** Invoice statement invoice. */
+export interface InvoiceStatementInvoice {
+  readonly number: string
+  readonly kind: 'receipt' | 'invoice' | 'credit_note' | 'statement'
+  /** RFC 3339, UTC, milliseconds. */
+  readonly issued_at: Time
+  readonly currency: string
+  /** Below zero for a credit note. */
+  readonly total_minor: number
+}
+
+/** Invoice statement usage. */
+export interface InvoiceStatementUsage {
+  /** Null: operations that there was no room for. */
+  readonly operation: string | null
+  readonly credit_type: string
+  readonly charges: number
+  /** Credits, as a decimal string in its shortest form. */
+  readonly used: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly returned: Amount
+  readonly quantities: Readonly<Record<string, string>>
+}
+
+/** Invoice tax. */
+export interface InvoiceTax {
+  readonly name: string
+  /** Null: the payment provider worked it out. */
+  readonly percent: Amount | null
+  readonly amount_minor: number
+}
+
+/** What `invoices.issueStatement` takes. */
+export interface IssueStatementBody {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+  readonly month: string
+}
+
 /** One record of the journal, with its entries: one movement on one grant each. */
 export interface JournalRecord {
   readonly object: 'journal_record'
@@ -1553,6 +1700,25 @@ export interface ListCheckoutSessionsQuery {
 export interface ListTopupsQuery {
   /** An account: its id, or `external:` and its external id. */
   readonly account?: string
+  /** Items of a page; by default 20, of an export as many as fit. */
+  readonly limit?: number
+  /** Id of the last item of the page before: goes on with older ones. */
+  readonly starting_after?: string
+  /** Id of the first item of the page after: goes back to newer ones. */
+  readonly ending_before?: string
+}
+
+/** What `invoices.list` is asked with. */
+export interface ListInvoicesQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+  readonly kind?: 'receipt' | 'invoice' | 'credit_note' | 'statement'
+  /** Only those of this top-up. */
+  readonly topup?: string
+  /** RFC 3339, with a time zone. */
+  readonly start?: Time | Date
+  /** RFC 3339, with a time zone. */
+  readonly end?: Time | Date
   /** Items of a page; by default 20, of an export as many as fit. */
   readonly limit?: number
   /** Id of the last item of the page before: goes on with older ones. */
