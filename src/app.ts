@@ -15,6 +15,7 @@ import { type Config, sqliteFile } from './config.ts'
 import { returnPath } from './http/checkout/return-page.ts'
 import { Mounts } from './http/dialects/mounts.ts'
 import { type OwnPort, openOwnPorts } from './http/dialects/own-ports.ts'
+import { renderEvent } from './http/native/events.ts'
 import { buildServer, type DialectSettings } from './http/server.ts'
 import { redaction } from './logging.ts'
 import { inviteFirstOperator } from './operations/manage-users.ts'
@@ -27,6 +28,11 @@ import { StripeProvider } from './payments/stripe/stripe.ts'
 import { openPostgresStore } from './stores/postgres/postgres-store.ts'
 import { openSqliteStore } from './stores/sqlite/sqlite-store.ts'
 import type { Store } from './stores/store.ts'
+import { dnsResolve, type Resolve } from './webhooks/names.ts'
+import { Networks } from './webhooks/networks.ts'
+import { Sender } from './webhooks/sender.ts'
+import { Trials } from './webhooks/trials.ts'
+import { Webhooks } from './webhooks/webhooks.ts'
 
 /** A running Obol. */
 export interface Obol {
@@ -48,6 +54,8 @@ export interface ObolOptions {
   readonly onOperatorKey?: (key: string) => void
   /** Shown the token of the first operator user, once, when no server on the store has made one before. Without it none is made. */
   readonly onFirstOperator?: (token: string) => void
+  /** Gives the addresses of names that webhooks are sent to; by default DNS does. */
+  readonly resolve?: Resolve
   /** Given the server before it listens: benches add the route that does nothing. */
   readonly extend?: (http: FastifyInstance) => void
 }
@@ -69,6 +77,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
   const publicUrl = (): string => config.OBOL_PUBLIC_URL ?? http.listeningOrigin
   const payments = paymentsOf(config, { store, clock, publicUrl })
   const keyRing = new KeyRing(store, clock)
+  const sender = new Sender({ networks: new Networks(config.OBOL_WEBHOOK_ALLOWED_CIDRS ?? []), resolve: options.resolve ?? dnsResolve() })
   const services: Services = {
     store,
     prices,
@@ -77,6 +86,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     invoicing: invoicingOf(config),
     clock,
     keyRing,
+    sending: { sender, trials: new Trials(sender, clock) },
     signIn: await openSignIn(config, store, clock),
   }
   await offerFirstOperator(services, options.onFirstOperator)
@@ -94,9 +104,10 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     logRequests: config.OBOL_LOG_REQUESTS,
   })
   options.extend?.(http)
-  const background = startBackground(services, { log, ownUrl: () => (http.server.listening ? http.listeningOrigin : null) })
+  const webhooks = makeWebhooks(services, log)
+  const background = startBackground(services, { log, webhooks, ownUrl: () => (http.server.listening ? http.listeningOrigin : null) })
   const ownPorts: OwnPort[] = []
-  const close = closer({ http, ownPorts, background, store })
+  const close = closer({ http, ownPorts, background, sender, store })
   try {
     await http.ready()
     const ports = (config.OBOL_DIALECT_PORTS ?? []).map(({ dialect, value: port }) => ({ dialect, port }))
@@ -115,6 +126,18 @@ function invoicingOf(config: Config): Services['invoicing'] {
   const { OBOL_SELLER_NAME: name, OBOL_SELLER_ADDRESS: address, OBOL_SELLER_TAX_ID: taxId, OBOL_SELLER_CONTACT: contact } = config
   const seller = { name, address: address ?? [], taxId, contact }
   return { kind: config.OBOL_INVOICE_KIND, seller, tax: config.OBOL_TAX, note: config.OBOL_INVOICE_NOTE }
+}
+
+function makeWebhooks({ store, clock, sending }: Services, log: Logger): Webhooks {
+  return new Webhooks({
+    store,
+    sender: sending.sender,
+    show: renderEvent,
+    clock,
+    chance: Math.random,
+    onDisabled: ({ id, owner }, reason) => log.warn({ endpoint: id, owner, reason }, 'a webhook endpoint was disabled'),
+    onFault: (fault) => log.error({ err: fault }, 'delivering to a webhook endpoint failed; it goes on in a few seconds'),
+  })
 }
 
 /** The services that do the work of dialects. */
@@ -194,11 +217,12 @@ interface Running {
   readonly http: FastifyInstance
   readonly ownPorts: readonly OwnPort[]
   readonly background: Background
+  readonly sender: Sender
   readonly store: Store
 }
 
 /** Stops in the order in which nothing is lost: no new requests, then no new work, then the store. */
-function closer({ http, ownPorts, background, store }: Running): () => Promise<void> {
+function closer({ http, ownPorts, background, sender, store }: Running): () => Promise<void> {
   let closing: Promise<void> | null = null
   const closeAll = async (): Promise<void> => {
     const servers = [http.server, ...ownPorts.map(({ server }) => server)]
@@ -209,6 +233,7 @@ function closer({ http, ownPorts, background, store }: Running): () => Promise<v
     const others = ownPorts.map(({ server }) => new Promise<void>((done, fail) => server.close((fault) => (fault ? fail(fault) : done()))))
     await Promise.all([http.close(), ...others]).finally(() => clearInterval(hangingUp))
     await background.stop()
+    await sender.close()
     await store.close()
   }
   return () => {

@@ -9,6 +9,7 @@ import type { Services } from './operations/services.ts'
 import { deliverEvents } from './payments/sandbox/deliveries.ts'
 import { Sandbox } from './payments/sandbox/sandbox.ts'
 import type { BackgroundWork, Notice } from './stores/store.ts'
+import type { Webhooks } from './webhooks/webhooks.ts'
 
 export interface Background {
   /** Waits for the tasks that run, and starts no more. */
@@ -18,12 +19,20 @@ export interface Background {
 /** Accounts booked in one turn. */
 const DUE_AT_ONCE = 500
 
+/** What tasks need besides services. */
+export interface BackgroundParts {
+  readonly webhooks: Webhooks
+  readonly log: Logger
+  /** Where this server listens; null: nowhere yet. */
+  readonly ownUrl: () => string | null
+}
+
 interface Task {
   readonly name: string
   readonly everyMs: number
   /** When its first turn is; default: as long after the start as the second is after the first. */
   readonly firstMs?: number
-  readonly run: (services: Services, options: BackgroundOptions) => Promise<void>
+  readonly run: (services: Services, parts: BackgroundParts) => Promise<void>
   /** Whether there is such work at all; default: yes. */
   readonly isNeeded?: (services: Services) => boolean
   /** Of several servers one is enough. */
@@ -48,6 +57,8 @@ const TASKS: readonly Task[] = [
   },
   { name: 'issue invoices that were left', everyMs: 5_000, claim: 'issue invoices', run: (services) => issueNoted(services) },
   { name: 'issue monthly statements', everyMs: 1_000, claim: 'issue statements', run: issueMonthlyStatements },
+  { name: 'send webhooks', everyMs: 250, claim: 'send webhooks', run: (_, { webhooks }) => webhooks.turn() },
+  { name: 'remove old webhooks', everyMs: 60_000, claim: 'send webhooks', run: (_, { webhooks }) => webhooks.tidy() },
   {
     name: 'read prices that other servers published',
     everyMs: 1_000,
@@ -76,27 +87,21 @@ function hasSandbox({ payments }: Services): boolean {
 }
 
 /** The sandbox tells this server over HTTP, as a provider elsewhere would. */
-async function tellOfSandbox({ payments }: Services, { ownUrl, log }: BackgroundOptions): Promise<void> {
+async function tellOfSandbox({ payments }: Services, { ownUrl, log }: BackgroundParts): Promise<void> {
   const url = ownUrl()
   if (url === null || !(payments?.provider instanceof Sandbox)) return
   const onFailure = (reason: string): void => log.warn(`an event of the sandbox was not confirmed and is told again: ${reason}`)
   await deliverEvents(payments.provider, { url: `${url}/v1/payments/sandbox/events`, onFailure })
 }
 
-/** What tasks need besides services. */
-export interface BackgroundOptions {
-  readonly log: Logger
-  /** Where this server listens; null: nowhere yet. */
-  readonly ownUrl: () => string | null
-}
-
 /** Starts the tasks. One that fails is logged and runs again at its next turn. */
-export function startBackground(services: Services, options: BackgroundOptions): Background {
+export function startBackground(services: Services, parts: BackgroundParts): Background {
   const tasks = TASKS.filter(({ isNeeded }) => isNeeded?.(services) ?? true)
-  const stops = tasks.map((task) => start(task, services, options))
+  const stops = tasks.map((task) => start(task, services, parts))
   return {
     stop: async () => {
       await Promise.all(stops.map((stop) => stop()))
+      await parts.webhooks.stop()
       await services.keyRing.saveUses()
     },
   }
@@ -105,18 +110,18 @@ export function startBackground(services: Services, options: BackgroundOptions):
 /** Who wants to keep a claim asks for it so often, also while the work rests or takes long. */
 const CLAIM_AGAIN_MS = 1_000
 
-function start({ name, everyMs, firstMs = everyMs, claim, after = [], run }: Task, services: Services, options: BackgroundOptions) {
+function start({ name, everyMs, firstMs = everyMs, claim, after = [], run }: Task, services: Services, parts: BackgroundParts) {
   const stepMs = claim === undefined ? everyMs : Math.min(everyMs, CLAIM_AGAIN_MS)
   let stepsLeft = Math.ceil(firstMs / stepMs)
   let asking: Promise<void> | null = null
   let running: Promise<void> | null = null
   let isStopped = false
-  const log = (fault: unknown): void => options.log.error({ err: fault }, `${name}: failed`)
+  const log = (fault: unknown): void => parts.log.error({ err: fault }, `${name}: failed`)
   const take = async (): Promise<void> => {
     if (claim !== undefined && !(await services.store.claim(claim))) return
     if (isStopped || running !== null || stepsLeft > 0) return
     stepsLeft = Math.ceil(everyMs / stepMs)
-    running = run(services, options)
+    running = run(services, parts)
       .catch(log)
       .finally(() => {
         running = null

@@ -1,12 +1,24 @@
 /** Every setting: its name, what it means, what it may be, and what it is when nobody says. */
 
 import { readFileSync } from 'node:fs'
-import { isIP } from 'node:net'
-import type { RateLimit } from './auth/rate-limiter.ts'
 import { isKeyPrefix, KEY_PREFIX } from './auth/secrets.ts'
 import type { CapturePolicy } from './core/account.ts'
-import type { Tax } from './core/invoice.ts'
-import { type DialectName, INSTALLED_DIALECTS } from './http/dialects/installed.ts'
+import {
+  DIALECT_NAMES,
+  dialectHosts,
+  dialects,
+  httpAddress,
+  integer,
+  internalNetworks,
+  line,
+  lines,
+  networks,
+  ofDialects,
+  oneOf,
+  rateLimit,
+  tax,
+  text,
+} from './setting-values.ts'
 
 /** How one setting is read. */
 interface Setting<Value> {
@@ -20,99 +32,6 @@ interface Setting<Value> {
   /** What it may be, for the message when it is not. */
   readonly form: string
 }
-
-const text = (text: string): string => text
-
-function integer(min: number, max: number): (text: string) => number | undefined {
-  return (text) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
-    return value >= min && value <= max ? value : undefined
-  }
-}
-
-function oneOf<Value extends string>(...values: readonly Value[]): (text: string) => Value | undefined {
-  return (text) => values.find((value) => value === text)
-}
-
-/** Reads an http or https address; undefined: it is none. A slash at its end is left out. */
-export function httpAddress(text: string): string | undefined {
-  return /^https?:\/\//.test(text) && URL.canParse(text) ? text.replace(/\/+$/, '') : undefined
-}
-
-function rateLimit(text: string): RateLimit | undefined {
-  const [, requests, windowSeconds] = /^([1-9]\d{0,6})\/([1-9]\d{0,5})$/.exec(text) ?? []
-  return requests !== undefined && windowSeconds !== undefined
-    ? { requests: Number(requests), windowSeconds: Number(windowSeconds) }
-    : undefined
-}
-
-const DIALECT_NAMES = Object.keys(INSTALLED_DIALECTS) as readonly DialectName[]
-
-function dialectName(text: string): DialectName | undefined {
-  return DIALECT_NAMES.find((name) => name === text)
-}
-
-function dialects(text: string): readonly DialectName[] | undefined {
-  if (text === 'off') return []
-  const names = text.split(',').map((name) => dialectName(name.trim()))
-  return names.every((name) => name !== undefined) && new Set(names).size === names.length ? names : undefined
-}
-
-/** Reads pairs such as `audiopod:4101,evolink:4102`. */
-function ofDialects<Value>(parse: (text: string) => Value | undefined): (text: string) => readonly OfDialect<Value>[] | undefined {
-  return (text) => {
-    const pairs = text.split(',').map((pair) => {
-      const [, name = '', rest = ''] = /^([^:]+):(.+)$/.exec(pair.trim()) ?? []
-      const [dialect, value] = [dialectName(name), parse(rest)]
-      return dialect === undefined || value === undefined ? undefined : { dialect, value }
-    })
-    return pairs.every((pair) => pair !== undefined) ? pairs : undefined
-  }
-}
-
-function dialectHosts(text: string): readonly OfDialect<string>[] | undefined {
-  const hosts = ofDialects(hostName)(text)
-  return new Set(hosts?.map(({ value }) => value)).size === hosts?.length ? hosts : undefined
-}
-
-/** What a setting says of one dialect. */
-export interface OfDialect<Value> {
-  readonly dialect: DialectName
-  readonly value: Value
-}
-
-function hostName(text: string): string | undefined {
-  return /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(text) ? text.toLowerCase() : undefined
-}
-
-/** Reads addresses and networks (`10.0.0.0/8`), separated by commas; undefined: one of them is none. */
-function networks(text: string): readonly string[] | undefined {
-  const named = text.split(',').map((network) => network.trim())
-  return named.every(isNetwork) ? named : undefined
-}
-
-function isNetwork(text: string): boolean {
-  const [address = '', prefix, ...rest] = text.split('/')
-  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
-  return rest.length === 0 && (prefix === undefined ? bits > 0 : integer(1, bits)(prefix) !== undefined)
-}
-
-/** Reads one line that can be printed. */
-function line(maxLength: number): (text: string) => string | undefined {
-  return (value) => (value.length <= maxLength && /^\P{Cc}*$/u.test(value) && value.trim() !== '' ? value.trim() : undefined)
-}
-
-function lines(value: string): readonly string[] | undefined {
-  const each = value.split('|').map(line(100))
-  return each.length <= MAX_ADDRESS_LINES && each.every((one) => one !== undefined) ? each : undefined
-}
-
-function tax(value: string): Tax | undefined {
-  const [, name, percent] = /^(\P{Cc}{1,40}?) +(\d{1,2}(?:\.\d{1,3})?) ?%?$/u.exec(value.trim()) ?? []
-  return name === undefined || percent === undefined ? undefined : { name, percent }
-}
-
-const MAX_ADDRESS_LINES = 8
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'silent'] as const
 
@@ -259,6 +178,13 @@ export const SETTINGS = {
     fallback: null,
     parse: line(500),
     form: 'a line of text of at most 500 characters',
+  },
+  OBOL_WEBHOOK_ALLOWED_CIDRS: {
+    meaning:
+      'Internal networks to which webhooks may be sent, with or without TLS. Only endpoints whose address the operator named reach them; everybody else reaches public addresses alone, by https.',
+    fallback: null,
+    parse: internalNetworks,
+    form: 'networks separated by commas, such as 10.0.0.0/8,127.0.0.1/32',
   },
   OBOL_CAPTURE_POLICY: {
     meaning: 'What a capture above its hold does when neither request, hold nor account says.',

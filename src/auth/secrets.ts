@@ -53,7 +53,8 @@ export function isKeyPrefix(text: string): boolean {
   return /^[A-Za-z][A-Za-z0-9_-]{0,18}[_-]$/.test(text) && text !== OPERATOR_PREFIX
 }
 
-const KNOWN = /\b(?:(?:obol_(?:live|test|admin|refresh|invitation|reset)_|whsec_|[sr]k_(?:live|test)_)\w+|eyJ[\w-]+\.[\w-]+\.[\w-]*)/g
+const KNOWN =
+  /\b(?:(?:obol_(?:live|test|admin|refresh|invitation|reset)_|[sr]k_(?:live|test)_)\w+|whsec_[\w+/=]+|eyJ[\w-]+\.[\w-]+\.[\w-]*)/g
 /** Long enough to be a secret of any prefix: the checksum tells whether it is one. */
 const LONG_WORD = new RegExp(`[\\w-]{${RANDOM_LENGTH + CHECKSUM_LENGTH},}`, 'g')
 const HIDDEN = '[redacted]'

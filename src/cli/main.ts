@@ -10,19 +10,15 @@ import { DEFAULT_CREDIT_TYPE } from '../core/price-parsing.ts'
 import { CliError, EXIT } from './client.ts'
 import { importUsage, readUsageFile } from './import-usage.ts'
 import { type Migration, migrateStore } from './migrate-store.ts'
-import { ACCOUNT, AFTER_OPTION, client, JSON_OPTION, KEY_OPTION, LIMIT_OPTION, type Paging, type Printing, query } from './options.ts'
+import { ACCOUNT, AFTER_OPTION, client, JSON_OPTION, KEY_OPTION, LIMIT_OPTION, type Paging, type Printing, query, time } from './options.ts'
 import { print } from './output.ts'
 import { checkPrices, readPriceFile } from './price-files.ts'
 import { dev, serve } from './run-server.ts'
 import { userCommands } from './user-commands.ts'
 import { verify } from './verify.ts'
+import { webhookCommands } from './webhook-commands.ts'
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }
-
-function time(value: string): string {
-  if (/^\d{4}-\d\d-\d\dT/.test(value) && !Number.isNaN(Date.parse(value))) return value
-  throw new InvalidArgumentError('Write it as 2027-01-01T00:00:00Z.')
-}
 
 function pairs(value: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const [, name, text] = /^([^=]+)=(.*)$/.exec(value) ?? []
@@ -46,6 +42,7 @@ export function buildProgram(): Command {
   keyCommands(program)
   priceCommands(program)
   userCommands(program)
+  webhookCommands(program)
   importCommands(program)
   return program
 }

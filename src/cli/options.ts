@@ -1,6 +1,6 @@
 /** Options and arguments that several commands take, and the server that they talk to. */
 
-import { Argument, Option } from 'commander'
+import { Argument, InvalidArgumentError, Option } from 'commander'
 import type { Client } from './client.ts'
 import { clientFromEnvironment } from './settings.ts'
 
@@ -34,4 +34,10 @@ export function client(): Client {
 export function query(fields: Readonly<Record<string, string | undefined>>): string {
   const set = Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined)
   return set.length === 0 ? '' : `?${new URLSearchParams(set)}`
+}
+
+/** Reads a time. Throws InvalidArgumentError. */
+export function time(value: string): string {
+  if (/^\d{4}-\d\d-\d\dT/.test(value) && !Number.isNaN(Date.parse(value))) return value
+  throw new InvalidArgumentError('Write it as 2027-01-01T00:00:00Z.')
 }

@@ -1,6 +1,7 @@
 /** The settings, as commands read them: faults are told, not thrown. */
 
-import { ConfigError, type Environment, httpAddress, readConfig, readNamed } from '../config.ts'
+import { ConfigError, type Environment, readConfig, readNamed } from '../config.ts'
+import { httpAddress } from '../setting-values.ts'
 import { CliError, type Client, EXIT, makeClient } from './client.ts'
 import { devSecretsFile, readDevSecrets } from './dev-secrets.ts'
 

@@ -84,3 +84,33 @@ const BY_KIND: Readonly<Record<JournalRecord['kind'], readonly EventType[]>> = {
 export function eventsOf(record: JournalRecord): readonly EventType[] {
   return record.events.length === 0 ? BY_KIND[record.kind] : [...BY_KIND[record.kind], ...record.events]
 }
+
+/** More events than any record has. */
+export const EVENTS_PER_RECORD = 16
+
+/** The place of an event in its account's history: later events have higher ones. */
+export function eventPlace(seq: number, index: number): number {
+  return seq * EVENTS_PER_RECORD + index
+}
+
+/** The record that a place is in. */
+export function seqOfPlace(place: number): number {
+  return Math.floor(place / EVENTS_PER_RECORD)
+}
+
+/** Which events somebody wants: names, and families such as `charge.*`; none: all of them. */
+export type EventFilter = readonly string[]
+
+/** Whether a text may be in a filter: an event that there is, or a family of such. */
+export function isEventPattern(text: string): boolean {
+  return (Object.keys(EVENTS) as EventType[]).some((type) => type === text || isOfFamily(type, text))
+}
+
+/** Whether a filter lets a type through. */
+export function lets(filter: EventFilter, type: EventType): boolean {
+  return filter.length === 0 || filter.some((pattern) => pattern === type || isOfFamily(type, pattern))
+}
+
+function isOfFamily(type: EventType, pattern: string): boolean {
+  return pattern.endsWith('.*') && type.startsWith(pattern.slice(0, -1))
+}

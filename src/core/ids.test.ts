@@ -3,14 +3,20 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import {
   accountId,
+  attemptId,
+  endpointId,
   eventId,
   type IdPrefix,
   MAX_ACCOUNT_NUMBER,
   MAX_SEQUENCE,
   objectId,
   parseAccountId,
+  parseAttemptId,
+  parseEndpointId,
+  parseEventId,
   parseObjectId,
   parseUserId,
+  replayId,
   userId,
 } from './ids.ts'
 
@@ -176,4 +182,38 @@ test('an object id of any other form is refused', () => {
     bad.filter((id) => parseObjectId('chg', id) !== undefined),
     [],
   )
+})
+
+test('the record and the place of an event are read back from its id', () => {
+  fc.assert(
+    fc.property(anyAccount, anySeq, fc.integer({ min: 0, max: 15 }), (account, seq, index) => {
+      assert.deepEqual(parseEventId(eventId(account, seq, index)), { account, seq, index })
+    }),
+  )
+  for (const text of [
+    '',
+    'evt_0000000000000001',
+    'evt_0000000000000001_',
+    'evt_0000000000000001_x',
+    'rec_0000000000000001_0',
+    'evt_000000000000001_0',
+  ])
+    assert.equal(parseEventId(text), undefined, text)
+})
+
+test('ids of endpoints, attempts and replays are random or ordered by time, and no other text is one', () => {
+  assert.deepEqual(
+    [endpointId(0n), endpointId(2n ** 80n - 1n), endpointId(2n ** 80n)],
+    [`whe_${'0'.repeat(16)}`, `whe_${'v'.repeat(16)}`, endpointId(0n)],
+  )
+  assert.equal(replayId(31n), 'whr_000000000000000v')
+  assert.equal(parseEndpointId(endpointId(77n)), endpointId(77n))
+  for (const text of ['', 'whe_', 'whe_000000000000000', 'whe_000000000000000w', 'wha_0000000000000000', 'whe_00000000000000000'])
+    assert.equal(parseEndpointId(text), undefined, text)
+  const early = attemptId(Date.UTC(2026, 10, 20), 2 ** 32 - 1)
+  assert.equal(parseAttemptId(early), early)
+  assert.equal(parseAttemptId(endpointId(1n)), undefined)
+  assert.ok(early < attemptId(Date.UTC(2026, 10, 20) + 1, 0))
+  assert.ok(attemptId(Date.UTC(2026, 10, 20), 1) < attemptId(Date.UTC(2026, 10, 20), 2))
+  assert.equal(attemptId(Date.UTC(2200, 0), 0).length, 20)
 })

@@ -59,7 +59,7 @@ export type UserId = `user_${string}`
 
 /** Makes the id of a user of 80 random bits: `user_` and 16 characters. */
 export function userId(random: bigint): UserId {
-  return `user_${BigInt.asUintN(80, random).toString(32).padStart(16, '0')}`
+  return `user_${longId(random)}`
 }
 
 const USER_ID = /^user_[0-9a-v]{16}$/
@@ -72,4 +72,50 @@ export function parseUserId(text: string): UserId | undefined {
 /** The id of one of a record's events: `evt_`, the record's address, and the event's place among them. */
 export function eventId(account: number, seq: number, index: number): string {
   return `${objectId('evt', account, seq)}_${index}`
+}
+
+const EVENT_ID = /^(evt_[0-9a-v]{16})_(\d{1,2})$/
+
+/** The address in the id of an event, and its place among the record's events; undefined when it is not one. */
+export function parseEventId(id: string): (Address & { readonly index: number }) | undefined {
+  const [, record = '', index = ''] = EVENT_ID.exec(id) ?? []
+  const address = parseObjectId('evt', record)
+  return address && { ...address, index: Number(index) }
+}
+
+/** The id of a webhook endpoint, of an attempt at one, or of a replay: endpoints may belong to no account, so these are no addresses. */
+export type EndpointId = `whe_${string}`
+export type AttemptId = `wha_${string}`
+export type ReplayId = `whr_${string}`
+
+/** Makes the id of a webhook endpoint of 80 random bits. */
+export function endpointId(random: bigint): EndpointId {
+  return `whe_${longId(random)}`
+}
+
+/** Makes the id of a replay of 80 random bits. */
+export function replayId(random: bigint): ReplayId {
+  return `whr_${longId(random)}`
+}
+
+/** Makes the id of an attempt at a time: ids order as the times do, and within one time by `tail`, of which 32 bits count. */
+export function attemptId(atMs: number, tail: number): AttemptId {
+  return `wha_${longId((BigInt(atMs) << 32n) | BigInt.asUintN(32, BigInt(tail)))}`
+}
+
+function longId(value: bigint): string {
+  return BigInt.asUintN(80, value).toString(32).padStart(16, '0')
+}
+
+const ENDPOINT_ID = /^whe_[0-9a-v]{16}$/
+const ATTEMPT_ID = /^wha_[0-9a-v]{16}$/
+
+/** The id of a webhook endpoint that a text is; undefined when it is none. */
+export function parseEndpointId(text: string): EndpointId | undefined {
+  return ENDPOINT_ID.test(text) ? (text as EndpointId) : undefined
+}
+
+/** The id of an attempt that a text is; undefined when it is none. */
+export function parseAttemptId(text: string): AttemptId | undefined {
+  return ATTEMPT_ID.test(text) ? (text as AttemptId) : undefined
 }

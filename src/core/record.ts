@@ -97,7 +97,7 @@ export interface KeyTerms {
 }
 
 /** What a key may do beyond reading its account. */
-export type KeyScope = 'keys:write'
+export type KeyScope = 'keys:write' | 'webhooks:write'
 
 /** A key's secret as the store keeps it. */
 export interface KeySecret {

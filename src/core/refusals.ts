@@ -71,6 +71,14 @@ export const REFUSALS = {
   too_many_memberships: 'The user belongs to as many accounts as one user may.',
   invitation_pending: 'The user has not accepted the invitation, so there is no password to reset.',
   invitation_accepted: 'The user has accepted the invitation before.',
+  webhook_endpoint_not_found: 'No webhook endpoint has this id.',
+  webhook_url_taken: 'There is a webhook endpoint with this address already.',
+  webhook_address_refused: 'The address of the webhook endpoint is internal, or would be reached without TLS.',
+  webhook_endpoint_disabled: 'The webhook endpoint is disabled: nothing is sent to it.',
+  webhook_replay_running: 'The webhook endpoint is being sent a part of the past already.',
+  too_many_webhook_endpoints: 'There are as many webhook endpoints as one account, or the operator, may have.',
+  too_many_resends: 'As many events wait to be sent again as may.',
+  event_not_found: 'The webhook endpoint hears of no event with this id.',
 } as const
 
 /** The code of a refusal. */

@@ -56,12 +56,28 @@ const CUSTOMER_ROUTES = new Set([
   'POST /v1/invoices',
   'GET /v1/invoices/{invoice}',
   'GET /v1/invoices/{invoice}/pdf',
+  'GET /v1/webhook-endpoints',
+  'POST /v1/webhook-endpoints',
+  'GET /v1/webhook-endpoints/{webhook_endpoint}',
+  'PATCH /v1/webhook-endpoints/{webhook_endpoint}',
+  'DELETE /v1/webhook-endpoints/{webhook_endpoint}',
+  'GET /v1/webhook-endpoints/{webhook_endpoint}/attempts',
+  'POST /v1/webhook-endpoints/{webhook_endpoint}/replay',
+  'POST /v1/webhook-endpoints/{webhook_endpoint}/resend',
+  'POST /v1/webhook-endpoints/{webhook_endpoint}/rotate',
+  'POST /v1/webhook-endpoints/{webhook_endpoint}/test',
 ])
 
 /** What an owner may do in an account, and a member may not: of these, a key may buy, may what its scope says, and nothing about users. */
 function isForOwners({ name, method }: Operation): boolean {
-  const isChange = /\/(keys|checkout-sessions)/.test(name) && method !== 'GET'
-  return CUSTOMER_ROUTES.has(name) && (name.includes('/users') || isChange)
+  const isPurchase = name.includes('/checkout-sessions') && method !== 'GET'
+  return CUSTOMER_ROUTES.has(name) && (name.includes('/users') || isPurchase || scopeOf({ name, method }) !== null)
+}
+
+/** The scope that a key needs for an operation; null: none. */
+function scopeOf({ name, method }: Pick<Operation, 'name' | 'method'>): string | null {
+  if (name.includes('/webhook-endpoints')) return 'webhooks:write'
+  return name.includes('/keys') && method !== 'GET' ? 'keys:write' : null
 }
 
 /** What is about the user who asks. */
@@ -141,6 +157,7 @@ const UNKNOWN = {
   checkout_session: 'cs_0000000100000009',
   topup: 'topup_0000000100000009',
   invoice: 'inv_0000000100000009',
+  webhook_endpoint: 'whe_0000000000000009',
 }
 
 /** A body in which the caller may find nothing wrong but who they are. */
@@ -156,9 +173,16 @@ const BODIES: Readonly<Record<string, object>> = {
   'POST /v1/checkout-sessions': { amount_minor: 1_000 },
   'POST /v1/invoices': { month: '2020-01' },
   'POST /v1/topups/{topup}/simulate': { event: 'dispute' },
+  'PATCH /v1/webhook-endpoints/{webhook_endpoint}': { description: 'new' },
+  'POST /v1/webhook-endpoints/{webhook_endpoint}/resend': { event: 'evt_0000000100000009_0' },
+  'POST /v1/webhook-endpoints/{webhook_endpoint}/replay': { start: '2020-01-01T00:00:00Z' },
 }
 
+let addresses = 0
+
 function bodyOf({ name, method }: Operation): object | undefined {
+  // An owner has an address once.
+  if (name === 'POST /v1/webhook-endpoints') return { url: `https://hooks.example.com/${++addresses}` }
   return BODIES[name] ?? (method === 'POST' ? {} : undefined)
 }
 
@@ -187,7 +211,7 @@ test('every route against every caller', async (t) => {
   await publishTestPrices(obol)
   const account = await openAccount(obol)
   const { secret } = await makeKey(obol, account)
-  const manager = await makeKey(obol, account, { scopes: ['keys:write'] })
+  const manager = await makeKey(obol, account, { scopes: ['keys:write', 'webhooks:write'] })
   const owner = await signUp(obol, 'owner@example.com', { account, role: 'owner' })
   const member = await signUp(obol, 'member@example.com', { account, role: 'member' })
   const root = await signUp(obol, 'root@example.com', { is_operator: true })
@@ -253,10 +277,10 @@ test('every route against every caller', async (t) => {
     }
   })
 
-  await t.test('making, changing, rotating and revoking keys needs the scope keys:write', async () => {
-    for (const operation of operations.filter((one) => isForOwners(one) && one.name.includes('/keys'))) {
+  await t.test('changing keys needs the scope keys:write, and whatever is about webhooks the scope webhooks:write', async () => {
+    for (const operation of operations.filter((one) => isForOwners(one) && scopeOf(one) !== null)) {
       const { status, body } = await ask(operation, secret)
-      assert.deepEqual([status, body.code, body.scope], [403, 'scope_required', 'keys:write'], operation.name)
+      assert.deepEqual([status, body.code, body.scope], [403, 'scope_required', scopeOf(operation)], operation.name)
     }
   })
 
@@ -318,7 +342,7 @@ test("other people's things", async (t) => {
   const { call } = obol
   await publishTestPrices(obol)
   const own = await openAccount(obol)
-  const { secret } = await makeKey(obol, own, { scopes: ['keys:write'] })
+  const { secret } = await makeKey(obol, own, { scopes: ['keys:write', 'webhooks:write'] })
   const owner = await signUp(obol, 'own@example.com', { account: own, role: 'owner' })
   const foreign = await thingsOf(obol)
   const operations = await operationsOf(obol)
@@ -437,5 +461,6 @@ async function thingsOf(obol: TestObol): Promise<typeof UNKNOWN> {
   const { id: user } = await signUp(obol, 'other@example.com', { account, role: 'owner' })
   const { checkout_session, topup } = await buyIn(obol, account)
   const invoice = (await call('GET', `/v1/invoices?account=${account}`)).body.data[0].id
-  return { account, charge, hold, grant, key, user, checkout_session, topup, invoice }
+  const endpoint = (await call('POST', '/v1/webhook-endpoints', { account, url: 'https://hooks.example.com' })).body.id
+  return { account, charge, hold, grant, key, user, checkout_session, topup, invoice, webhook_endpoint: endpoint }
 }

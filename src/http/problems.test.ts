@@ -25,8 +25,9 @@ import { openAccount as openLedger, seqOf } from '../../test/running/store-comma
 import { startObol } from '../app.ts'
 import { hashSecret } from '../auth/secrets.ts'
 import { readConfig } from '../config.ts'
-import { objectId } from '../core/ids.ts'
+import { type EndpointId, objectId } from '../core/ids.ts'
 import { MAX_PURCHASE_EVENTS } from '../core/purchase.ts'
+import { MAX_RESENDS } from '../stores/webhooks/deliveries.ts'
 import { PROBLEMS, type ProblemCode } from './problems.ts'
 
 const HOUR_MS = 3_600_000
@@ -71,6 +72,16 @@ async function bought(scene: Scene): Promise<Selling & { readonly topup: string 
   await cancelPaid(selling)
   const { body } = await selling.call('GET', `/v1/topups?account=${selling.account}`)
   return { ...selling, topup: body.data[0].id }
+}
+
+/** An address to which nothing is ever sent: its name leads nowhere. */
+const HOOK = 'https://hooks.example.com/obol'
+
+/** A webhook endpoint of the account. */
+async function anEndpoint({ account, post }: Scene): Promise<EndpointId> {
+  const { status, body } = await post('/v1/webhook-endpoints', { url: HOOK, account })
+  assert.equal(status, 201)
+  return body.id
 }
 
 const REACHED: Reached = {
@@ -417,6 +428,50 @@ const REACHED: Reached = {
     },
   ],
   invitation_accepted: [409, async (scene) => scene.post(`/v1/users/${(await aUser(scene)).id}/invitation`)],
+  webhook_endpoint_not_found: [404, ({ get }) => get('/v1/webhook-endpoints/whe_0000000000000001')],
+  webhook_url_taken: [
+    409,
+    async (scene) => {
+      await anEndpoint(scene)
+      return scene.post('/v1/webhook-endpoints', { url: HOOK, account: scene.account })
+    },
+  ],
+  webhook_address_refused: [400, ({ post }) => post('/v1/webhook-endpoints', { url: 'https://127.0.0.1/' })],
+  webhook_endpoint_disabled: [
+    409,
+    async (scene) => {
+      const path = `/v1/webhook-endpoints/${await anEndpoint(scene)}`
+      await scene.call('PATCH', path, { status: 'disabled' })
+      return scene.post(`${path}/replay`, { start: '2020-01-01T00:00:00Z' })
+    },
+  ],
+  webhook_replay_running: [
+    409,
+    async (scene) => {
+      const path = `/v1/webhook-endpoints/${await anEndpoint(scene)}/replay`
+      assert.equal((await scene.post(path, { start: '2020-01-01T00:00:00Z' })).status, 202)
+      return scene.post(path, { start: '2020-01-01T00:00:00Z' })
+    },
+  ],
+  too_many_webhook_endpoints: [
+    409,
+    async ({ account, post }) => {
+      const make = (number: number) => post('/v1/webhook-endpoints', { url: `${HOOK}/${number}`, account })
+      for (let number = 0; number < 20; number++) assert.equal((await make(number)).status, 201)
+      return make(20)
+    },
+  ],
+  too_many_resends: [
+    409,
+    async (scene) => {
+      const endpoint = await anEndpoint(scene)
+      const { deliveries } = scene.obol.services.store.webhooks
+      for (let number = 0; number < MAX_RESENDS; number++) await deliveries.resend(endpoint, 1, `evt_${number}`, scene.clock.nowMs + DAY_MS)
+      const { body } = await scene.get(`/v1/journal?account=${scene.account}`)
+      return scene.post(`/v1/webhook-endpoints/${endpoint}/resend`, { event: `${body.data[0].id.replace('rec_', 'evt_')}_0` })
+    },
+  ],
+  event_not_found: [404, async (scene) => scene.post(`/v1/webhook-endpoints/${await anEndpoint(scene)}/resend`, { event: 'evt_none' })],
   invalid_request: [400, ({ post }) => post('/v1/accounts', { name: 'One', nickname: 'Uno' })],
   invalid_json: [400, ({ post }) => post('/v1/accounts', '{"name":')],
   invalid_cursor: [400, ({ get }) => get('/v1/accounts?starting_after=nonsense')],

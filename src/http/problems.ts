@@ -3,6 +3,7 @@
 import type { RefusalCode } from '../core/refusals.ts'
 import { type Problem, refusal } from './problem.ts'
 import { USER_PROBLEMS } from './user-problems.ts'
+import { WEBHOOK_PROBLEMS } from './webhook-problems.ts'
 
 const TRY_LATER = 'Wait for Retry-After seconds and send the same request again, with the same Idempotency-Key.'
 
@@ -182,6 +183,7 @@ const REFUSAL_PROBLEMS = {
     'Use a new key for each request; use the same one only to send the same request again.',
   ),
   ...USER_PROBLEMS,
+  ...WEBHOOK_PROBLEMS,
 } as const satisfies Record<RefusalCode, Problem>
 
 const HTTP_PROBLEMS = {

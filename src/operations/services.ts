@@ -10,6 +10,8 @@ import type { CapturePolicy } from '../core/account.ts'
 import type { InvoiceTerms } from '../core/invoice-body.ts'
 import type { Actor } from '../core/record.ts'
 import type { Store } from '../stores/store.ts'
+import type { Sender } from '../webhooks/sender.ts'
+import type { Trials } from '../webhooks/trials.ts'
 import type { Payments } from './payments.ts'
 import type { PriceList } from './price-list.ts'
 
@@ -35,12 +37,19 @@ export interface SignInParts {
   readonly refreshing: InFlight
 }
 
+/** What is sent to others by. */
+export interface SendingParts {
+  readonly sender: Sender
+  readonly trials: Trials
+}
+
 /** What every operation works with. */
 export interface Services {
   readonly store: Store
   readonly prices: PriceList
   readonly keyRing: KeyRing
   readonly signIn: SignInParts
+  readonly sending: SendingParts
   readonly policy: Policy
   /** How invoices are made out. */
   readonly invoicing: InvoiceTerms

@@ -10,6 +10,7 @@ import { dropSchema, newSchema, onSchema } from '../../test/running/postgres.ts'
 import { TEST_START_MS } from '../../test/running/store.ts'
 import * as make from '../../test/running/store-commands.ts'
 import { applied, outcomeOf, send } from '../../test/running/store-commands.ts'
+import { leaveWebhooks, webhooksOf } from '../../test/running/webhooks.ts'
 import { keyHash } from './chain.ts'
 import { type Moved, MoveFailedError, type MoveProgress, type MoveTarget, moveStore, type StoppedStore } from './moving.ts'
 import { auditDatabase } from './postgres/audit.ts'
@@ -92,6 +93,7 @@ async function makeLived({ open, clock }: Place): Promise<void> {
   const idempotency = { keyHashes: [keyHash('prices', 'book')], fingerprint: 'f'.repeat(22) } as const
   await store.publishPrices({ effectiveAtMs: null, prices: [], idempotency })
   await store.publishPrices({ effectiveAtMs: clock.nowMs + make.DAY_MS, prices: [], idempotency: null })
+  await leaveWebhooks(store, clock.nowMs)
   await send(store, 404, make.createAccount({ name: 'Eve "\\ ß\u0000', externalId: 'a\u0000\\"' }), { key: 'open' })
   await store.close()
 }
@@ -108,6 +110,7 @@ async function shownBy(store: Store): Promise<unknown> {
     noted: await store.invoices.noted({ account: null, beforeMs: Number.MAX_SAFE_INTEGER, limit: 10 }),
     secret: store.secret,
     operator: await store.setting('operator_key_hash'),
+    webhooks: await webhooksOf(store),
     due: await store.dueAccounts(TEST_START_MS + 100 * make.DAY_MS, 100),
   }
   return JSON.parse(JSON.stringify(shown, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)))

@@ -7,6 +7,7 @@ import { SigningKeys } from './signing-keys.ts'
 import type { Statements } from './statements.ts'
 import { TopupOptionsRows } from './topup-options.ts'
 import { Users } from './users.ts'
+import { type WebhookRows, webhookRows } from './webhooks/webhook-rows.ts'
 
 /** Plain rows by what they are about. */
 export interface PlainData {
@@ -16,6 +17,7 @@ export interface PlainData {
   readonly topupOptions: TopupOptionsRows
   readonly sandboxCheckouts: SandboxCheckouts
   readonly invoices: Invoices
+  readonly webhooks: WebhookRows
 }
 
 /** The plain rows that an engine's statements lead to. */
@@ -27,5 +29,6 @@ export function plainData(statements: Statements): PlainData {
     topupOptions: new TopupOptionsRows(statements),
     sandboxCheckouts: new SandboxCheckouts(statements),
     invoices: new Invoices(statements),
+    webhooks: webhookRows(statements),
   }
 }

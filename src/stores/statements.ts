@@ -34,6 +34,14 @@ export async function first<Row extends object>(
   return row
 }
 
+/**
+ * Runs a statement that changes a part of the rows that it is about, and gives them, until none is left: however many there are, no
+ * transaction is long, and others have their turn in between.
+ */
+export async function inParts(statements: Statements, sql: string, values: readonly SqlValue[]): Promise<void> {
+  while ((await statements.all(sql, values)).length > 0) await new Promise((resolve) => setImmediate(resolve))
+}
+
 const LARGEST = 2n ** 63n - 1n
 
 /**
@@ -65,4 +73,9 @@ export const PLAIN_TABLES: readonly string[] = [
   'sandbox_checkouts',
   'invoices',
   'purchases_to_invoice',
+  'webhook_endpoints',
+  'webhook_deliveries',
+  'webhook_attempts',
+  'webhook_feed',
+  'webhook_replays',
 ]

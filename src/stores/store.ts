@@ -177,7 +177,7 @@ export type Notice =
   | { readonly of: 'anything' }
 
 /** Work of which one process on a store is enough. */
-export type BackgroundWork = 'book due' | 'issue invoices' | 'issue statements' | 'reconcile' | 'tell of sandbox'
+export type BackgroundWork = 'book due' | 'issue invoices' | 'issue statements' | 'reconcile' | 'tell of sandbox' | 'send webhooks'
 
 /** What an audit found wrong. */
 export interface Difference {
@@ -267,6 +267,13 @@ export interface Store extends PlainData {
 
   record(account: number, seq: number): Promise<JournalRecord | undefined>
   records(account: number, query: RecordQuery): Promise<RecordPage>
+  /** An account's records after a sequence, oldest first: for whoever follows an account, record by record. */
+  recordsAfter(account: number, seq: number, limit: number): Promise<readonly JournalRecord[]>
+  /**
+   * Calls a listener soon after the account's records have changed, whichever process did it, and at times when they have not, until
+   * the function that this gives is called.
+   */
+  watchAccount(account: number, listener: () => void): () => void
   grant(account: number, seq: number): Promise<GrantRow | undefined>
   grants(account: number, page: SeqPage): Promise<readonly GrantRow[]>
   hold(account: number, seq: number): Promise<HoldRow | undefined>

@@ -43,7 +43,12 @@ export async function startServers(
   const start = async (): Promise<TestServer> => {
     const environment = { OBOL_PORT: '0', OBOL_DATABASE_URL: place.databaseUrl, OBOL_OPERATOR_KEY: OPERATOR_KEY, ...options.environment }
     const logger = pino({ level: 'debug', ...redaction() }, { write: (line: string) => log.push(line) })
-    const obol = await startObol(readConfig(environment).config, { ...options, clock: () => clock.nowMs, log: logger })
+    const obol = await startObol(readConfig(environment).config, {
+      resolve: async () => [],
+      ...options,
+      clock: () => clock.nowMs,
+      log: logger,
+    })
     return { obol, call: caller(obol.address) }
   }
   const all = await Promise.all(Array.from({ length: count }, start))

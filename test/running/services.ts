@@ -11,6 +11,10 @@ import type { Payments } from '../../src/operations/payments.ts'
 import { PriceList } from '../../src/operations/price-list.ts'
 import type { Services } from '../../src/operations/services.ts'
 import type { Store } from '../../src/stores/store.ts'
+import { dnsResolve } from '../../src/webhooks/names.ts'
+import { Networks } from '../../src/webhooks/networks.ts'
+import { Sender } from '../../src/webhooks/sender.ts'
+import { Trials } from '../../src/webhooks/trials.ts'
 
 /** Services on a store, with the policy of a server that was told nothing. */
 export async function servicesOn(
@@ -19,6 +23,7 @@ export async function servicesOn(
 ): Promise<Services> {
   const tokens = await AccessTokens.open({ keys: store.signingKeys, clock, issuer: 'urn:obol' })
   const signedIn = new SignedIn(tokens, store.sessions, clock)
+  const sender = new Sender({ networks: new Networks([]), resolve: dnsResolve() })
   return {
     store,
     prices: new PriceList(store),
@@ -27,6 +32,7 @@ export async function servicesOn(
     policy: { capturePolicy: 'overdraft', refundGrantDays: 30, topUpUrl: null, keyPrefix: KEY_PREFIX },
     payments,
     invoicing: { kind: 'receipt', seller: { name: null, address: [], taxId: null, contact: null }, tax: null, note: null },
+    sending: { sender, trials: new Trials(sender, clock) },
     clock,
   }
 }

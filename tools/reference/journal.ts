@@ -90,7 +90,7 @@ const EVENTS_INTRODUCTION = `
 
 An event is news that a journal record makes. It is written with the record, in the same transaction: what happened has its events, and what
 did not happen has none. Read them with \`GET /v1/events\` and the operator's key, oldest first; give the \`next\` of one answer as the \`after\` of
-the following. Nothing is missed and nothing is told twice as long as \`next\` is kept.
+the following. Nothing is missed and nothing is told twice as long as \`next\` is kept. Or have them sent to you: [webhooks](../guides/webhooks.md).
 
 An event has an \`id\` that never changes, a \`type\`, the \`account\`, \`created_at\`, and the \`record\` that made it ([journal](journal.md)). Events
 of one account come in the order of its journal. New types may be added: ignore those that you do not know.

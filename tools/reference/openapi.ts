@@ -14,6 +14,9 @@ import { Mounts } from '../../src/http/dialects/mounts.ts'
 import { buildServer } from '../../src/http/server.ts'
 import { PriceList } from '../../src/operations/price-list.ts'
 import type { Store } from '../../src/stores/store.ts'
+import { Networks } from '../../src/webhooks/networks.ts'
+import { Sender } from '../../src/webhooks/sender.ts'
+import { Trials } from '../../src/webhooks/trials.ts'
 import { MARK, type Page } from './page.ts'
 
 /** What the file says of itself; the server's own document does not. */
@@ -29,9 +32,11 @@ const NAMES = Object.keys(INSTALLED_DIALECTS) as readonly DialectName[]
 /** The documents, each in the order in which the server writes it. */
 export async function openapiPages(store: Store): Promise<readonly Page[]> {
   const tokens = await AccessTokens.open({ keys: store.signingKeys, clock: Date.now, issuer: 'urn:obol' })
+  const sender = new Sender({ networks: new Networks([]), resolve: async () => [] })
   const http = await buildServer({
     services: {
       store,
+      sending: { sender, trials: new Trials(sender, Date.now) },
       signIn: {
         tokens,
         passwords: new Passwords(),
@@ -67,5 +72,6 @@ export async function openapiPages(store: Store): Promise<readonly Page[]> {
     ]
   } finally {
     await http.close()
+    await sender.close()
   }
 }

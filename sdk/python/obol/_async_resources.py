@@ -50,6 +50,10 @@ from ._shapes import (
     Usage,
     User,
     UserOffer,
+    WebhookAttempt,
+    WebhookEndpoint,
+    WebhookReplay,
+    WebhookResend,
 )
 
 
@@ -385,7 +389,7 @@ class AsyncKeysApi:
         rate_limit: RateLimitTerms | None | NotGiven = NOT_GIVEN,
         expires_at: TimeIn | None | NotGiven = NOT_GIVEN,
         operations: Sequence[str] | None | NotGiven = NOT_GIVEN,
-        scopes: Sequence[Literal["keys:write"]] | NotGiven = NOT_GIVEN,
+        scopes: Sequence[Literal["keys:write", "webhooks:write"]] | NotGiven = NOT_GIVEN,
         metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: CallOptions | None = None,
@@ -452,7 +456,7 @@ class AsyncKeysApi:
         rate_limit: RateLimitTerms | None | NotGiven = NOT_GIVEN,
         expires_at: TimeIn | None | NotGiven = NOT_GIVEN,
         operations: Sequence[str] | None | NotGiven = NOT_GIVEN,
-        scopes: Sequence[Literal["keys:write"]] | NotGiven = NOT_GIVEN,
+        scopes: Sequence[Literal["keys:write", "webhooks:write"]] | NotGiven = NOT_GIVEN,
         metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
         options: CallOptions | None = None,
     ) -> Key:
@@ -2031,6 +2035,243 @@ class AsyncInvoicesApi:
         return await self._call(request, Invoice, options)
 
 
+class AsyncWebhookEndpointsApi:
+    """Who is told of events, and how that went."""
+
+    def __init__(self, call: AsyncCall) -> None:
+        self._call = call
+
+    async def create(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        url: str,
+        description: str | NotGiven = NOT_GIVEN,
+        events: Sequence[str] | None | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> WebhookEndpoint:
+        """Have events sent to an address.
+
+        What happens from then on is sent, signed by Standard Webhooks. By the operator, for an account or
+        without one for all accounts; for its own account by a key with the scope `webhooks:write` or a user
+        who is an owner. The secret is shown once.
+
+        account: An account: its id, or `external:` and its external id.
+
+        url: Where to send to: https, port 443, 80 or one from 1024 on, no internal address.
+
+        description: What it is for.
+
+        events: Events to hear of, and families such as `charge.*`; null, or left out: all.
+        """
+        request = Request(
+            method="POST",
+            path="/v1/webhook-endpoints",
+            repeat="never",
+            body={"account": account, "url": url, "description": description, "events": events},
+        )
+        return await self._call(request, WebhookEndpoint, options)
+
+    def list(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        failed: bool | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> AsyncPages[WebhookEndpoint]:
+        """List endpoints, newest first.
+
+        All there are: the account's, or the operator's own when the operator names no account. With
+        `failed=true` the operator sees those of all accounts that were disabled because of how they fared,
+        the latest 100 of them.
+
+        account: An account: its id, or `external:` and its external id.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/webhook-endpoints",
+            repeat="safe",
+            query={"account": account, "failed": failed},
+        )
+        return AsyncPages(self._call, request, WebhookEndpoint, options)
+
+    async def update(
+        self,
+        webhook_endpoint: str,
+        *,
+        url: str | NotGiven = NOT_GIVEN,
+        description: str | NotGiven = NOT_GIVEN,
+        events: Sequence[str] | None | NotGiven = NOT_GIVEN,
+        status: Literal["enabled", "disabled"] | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> WebhookEndpoint:
+        """Change an endpoint, disable or enable it.
+
+        What is left out stays as it is. A disabled endpoint hears nothing and forgets what waited; once it is
+        enabled, it hears of what happens from then on. Replay what it missed.
+
+        url: Where to send to: https, port 443, 80 or one from 1024 on, no internal address.
+
+        description: What it is for.
+
+        events: Events to hear of, and families such as `charge.*`; null, or left out: all.
+        """
+        request = Request(
+            method="PATCH",
+            path=f"/v1/webhook-endpoints/{segment('webhook_endpoint', webhook_endpoint)}",
+            repeat="safe",
+            body={"url": url, "description": description, "events": events, "status": status},
+        )
+        return await self._call(request, WebhookEndpoint, options)
+
+    async def delete(
+        self,
+        webhook_endpoint: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> WebhookEndpoint:
+        """Remove an endpoint, with its attempts.
+
+        Answers with the endpoint as it was.
+        """
+        request = Request(
+            method="DELETE",
+            path=f"/v1/webhook-endpoints/{segment('webhook_endpoint', webhook_endpoint)}",
+            repeat="safe",
+        )
+        return await self._call(request, WebhookEndpoint, options)
+
+    async def get(
+        self,
+        webhook_endpoint: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> WebhookEndpoint:
+        """Get an endpoint, and what waits for it."""
+        request = Request(
+            method="GET",
+            path=f"/v1/webhook-endpoints/{segment('webhook_endpoint', webhook_endpoint)}",
+            repeat="safe",
+        )
+        return await self._call(request, WebhookEndpoint, options)
+
+    async def rotate_secret(
+        self,
+        webhook_endpoint: str,
+        *,
+        overlap_seconds: int | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> WebhookEndpoint:
+        """Give an endpoint a new secret.
+
+        For `overlap_seconds` more (default one day) everything is signed with both secrets, so that both can
+        be in use while the old one is replaced.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/webhook-endpoints/{segment('webhook_endpoint', webhook_endpoint)}/rotate",
+            repeat="never",
+            body={"overlap_seconds": overlap_seconds},
+        )
+        return await self._call(request, WebhookEndpoint, options)
+
+    async def test(
+        self,
+        webhook_endpoint: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> WebhookAttempt:
+        """Send a test event, now and once.
+
+        Answers with what became of it, within 15 seconds. Its type is `webhook.test`; it is sent to disabled
+        endpoints as well.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/webhook-endpoints/{segment('webhook_endpoint', webhook_endpoint)}/test",
+            repeat="never",
+        )
+        return await self._call(request, WebhookAttempt, options)
+
+    async def resend(
+        self,
+        webhook_endpoint: str,
+        *,
+        event: str,
+        options: CallOptions | None = None,
+    ) -> WebhookResend:
+        """Send an event again.
+
+        Any event of what the endpoint may hear of, whether it asks for the type or not, with its old id. It
+        is sent beside what else waits, and tried again until it is accepted.
+
+        event: Id of the event.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/webhook-endpoints/{segment('webhook_endpoint', webhook_endpoint)}/resend",
+            repeat="never",
+            body={"event": event},
+        )
+        return await self._call(request, WebhookResend, options)
+
+    async def replay(
+        self,
+        webhook_endpoint: str,
+        *,
+        start: TimeIn,
+        end: TimeIn | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> WebhookReplay:
+        """Send a part of the past again.
+
+        Every event from `start` up to, and without, `end` (default: now) that the endpoint asks for, with its
+        old id, in order within each account. What happens meanwhile is sent beside it. One replay of an
+        endpoint runs at a time.
+
+        start: RFC 3339, with a time zone.
+
+        end: RFC 3339, with a time zone.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/webhook-endpoints/{segment('webhook_endpoint', webhook_endpoint)}/replay",
+            repeat="never",
+            body={"start": start, "end": end},
+        )
+        return await self._call(request, WebhookReplay, options)
+
+    def attempts(
+        self,
+        webhook_endpoint: str,
+        *,
+        event: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> AsyncPages[WebhookAttempt]:
+        """List attempts at an endpoint, newest first.
+
+        The newest thousand of the last thirty days.
+
+        event: Only attempts at this event.
+
+        limit: Items of a page; by default 20, of an export as many as fit.
+
+        starting_after: Id of the last item of the page before: goes on with older ones.
+
+        ending_before: Id of the first item of the page after: goes back to newer ones.
+        """
+        request = Request(
+            method="GET",
+            path=f"/v1/webhook-endpoints/{segment('webhook_endpoint', webhook_endpoint)}/attempts",
+            repeat="safe",
+            query={"event": event, "limit": limit, "starting_after": starting_after, "ending_before": ending_before},
+        )
+        return AsyncPages(self._call, request, WebhookAttempt, options)
+
+
 class AsyncAuditApi:
     """Proof that it all adds up."""
 
@@ -2100,5 +2341,7 @@ class AsyncResources:
         self.topups = AsyncTopupsApi(call)
         #: Receipts, invoices, credit notes and monthly statements.
         self.invoices = AsyncInvoicesApi(call)
+        #: Who is told of events, and how that went.
+        self.webhook_endpoints = AsyncWebhookEndpointsApi(call)
         #: Proof that it all adds up.
         self.audit = AsyncAuditApi(call)

@@ -33,6 +33,7 @@ __all__ = [
     "CreditsInFlightError",
     "EffectiveAtPassedError",
     "EmailTakenError",
+    "EventNotFoundError",
     "ExpiryPassedError",
     "ExternalIdTakenError",
     "GrantClosedError",
@@ -101,6 +102,8 @@ __all__ = [
     "TooManyOpenGrantsError",
     "TooManyOpenHoldsError",
     "TooManyRefundsError",
+    "TooManyResendsError",
+    "TooManyWebhookEndpointsError",
     "TopupAmountOutOfRangeError",
     "TopupNotFoundError",
     "TopupRefundExceedsPaymentError",
@@ -110,6 +113,11 @@ __all__ = [
     "UserDisabledError",
     "UserNotFoundError",
     "UserRequiredError",
+    "WebhookAddressRefusedError",
+    "WebhookEndpointDisabledError",
+    "WebhookEndpointNotFoundError",
+    "WebhookReplayRunningError",
+    "WebhookUrlTakenError",
     "WrongPasswordError",
 ]
 
@@ -224,6 +232,12 @@ class EmailTakenError(ConflictError):
     """409 `email_taken`: Another user has this e-mail address."""
 
     what_to_do = "Use the user who has it, or another address."
+
+
+class EventNotFoundError(NotFoundError):
+    """404 `event_not_found`: The webhook endpoint hears of no event with this id."""
+
+    what_to_do = "Use the `id` of an event that the endpoint was or would be sent."
 
 
 class ExpiryPassedError(BadRequestError):
@@ -752,6 +766,20 @@ class TooManyRefundsError(ConflictError):
     what_to_do = "Refund the rest in one step, or correct the balance by an adjustment."
 
 
+class TooManyResendsError(ConflictError):
+    """409 `too_many_resends`: As many events wait to be sent again as may."""
+
+    what_to_do = "Wait until those that wait have been accepted, or replay the time in which the events happened."
+
+
+class TooManyWebhookEndpointsError(ConflictError):
+    """409 `too_many_webhook_endpoints`: There are as many webhook endpoints as one account, or the operator, may
+    have.
+    """
+
+    what_to_do = "Remove endpoints that are not used, or let one hear of more events."
+
+
 class TopupAmountOutOfRangeError(BadRequestError):
     """400 `topup_amount_out_of_range`: The amount is below or above what a top-up may be."""
 
@@ -838,6 +866,38 @@ class UserRequiredError(PermissionDeniedError):
     what_to_do = "Sign in (`POST /v1/auth/token`) and send the access token."
 
 
+class WebhookAddressRefusedError(BadRequestError):
+    """400 `webhook_address_refused`: The address of the webhook endpoint is internal, or would be reached
+    without TLS.
+    """
+
+    what_to_do = "Use an https address that everybody can reach. The operator may allow internal networks (`OBOL_WEBHOOK_ALLOWED_CIDRS`), and then has to name the address."
+
+
+class WebhookEndpointDisabledError(ConflictError):
+    """409 `webhook_endpoint_disabled`: The webhook endpoint is disabled: nothing is sent to it."""
+
+    what_to_do = "Enable it with `PATCH /v1/webhook-endpoints/{webhook_endpoint}` and `{\"status\":\"enabled\"}`."
+
+
+class WebhookEndpointNotFoundError(NotFoundError):
+    """404 `webhook_endpoint_not_found`: No webhook endpoint has this id."""
+
+    what_to_do = "Check the id; `GET /v1/webhook-endpoints` lists endpoints."
+
+
+class WebhookReplayRunningError(ConflictError):
+    """409 `webhook_replay_running`: The webhook endpoint is being sent a part of the past already."""
+
+    what_to_do = "Wait until the endpoint is not `replaying` any more, or disable and enable it to end the replay."
+
+
+class WebhookUrlTakenError(ConflictError):
+    """409 `webhook_url_taken`: There is a webhook endpoint with this address already."""
+
+    what_to_do = "Use the endpoint that has it. If its secret is lost, give it another one: `POST /v1/webhook-endpoints/{webhook_endpoint}/rotate`."
+
+
 class WrongPasswordError(PermissionDeniedError):
     """403 `wrong_password`: The current password is not the one that was sent with the new one."""
 
@@ -858,6 +918,7 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "credits_in_flight": CreditsInFlightError,
     "effective_at_passed": EffectiveAtPassedError,
     "email_taken": EmailTakenError,
+    "event_not_found": EventNotFoundError,
     "expiry_passed": ExpiryPassedError,
     "external_id_taken": ExternalIdTakenError,
     "grant_closed": GrantClosedError,
@@ -926,6 +987,8 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "too_many_open_grants": TooManyOpenGrantsError,
     "too_many_open_holds": TooManyOpenHoldsError,
     "too_many_refunds": TooManyRefundsError,
+    "too_many_resends": TooManyResendsError,
+    "too_many_webhook_endpoints": TooManyWebhookEndpointsError,
     "topup_amount_out_of_range": TopupAmountOutOfRangeError,
     "topup_not_found": TopupNotFoundError,
     "topup_refund_exceeds_payment": TopupRefundExceedsPaymentError,
@@ -935,5 +998,10 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "user_disabled": UserDisabledError,
     "user_not_found": UserNotFoundError,
     "user_required": UserRequiredError,
+    "webhook_address_refused": WebhookAddressRefusedError,
+    "webhook_endpoint_disabled": WebhookEndpointDisabledError,
+    "webhook_endpoint_not_found": WebhookEndpointNotFoundError,
+    "webhook_replay_running": WebhookReplayRunningError,
+    "webhook_url_taken": WebhookUrlTakenError,
     "wrong_password": WrongPasswordError,
 }

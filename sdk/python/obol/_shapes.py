@@ -105,6 +105,11 @@ __all__ = [
     "UsageGroup",
     "User",
     "UserOffer",
+    "WebhookAttempt",
+    "WebhookEndpoint",
+    "WebhookEndpointWaiting",
+    "WebhookReplay",
+    "WebhookResend",
 ]
 
 
@@ -1433,3 +1438,91 @@ class UserOffer:
     token: str
     #: RFC 3339, UTC, milliseconds.
     token_expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookAttempt:
+    """One request to an endpoint, and what became of it."""
+
+    object: Literal["webhook_attempt"]
+    id: str
+    endpoint: str
+    #: Id of the event: the same in every attempt, and in the header `webhook-id`.
+    event: str
+    type: str
+    #: `event`: it happened; `resend`, `replay`, `test`: somebody asked for it.
+    cause: Literal["event", "resend", "replay", "test"]
+    #: 1: the first attempt at the event.
+    number: int
+    #: `failed`: it is tried again.
+    outcome: Literal["delivered", "failed", "given_up"]
+    #: What was answered; null: nothing.
+    status_code: int | None
+    failure: Literal["name_not_found", "address_refused", "connection_failed", "timed_out", "not_accepted"] | None
+    duration_ms: int
+    #: RFC 3339, UTC, milliseconds; null: never or not.
+    next_attempt_at: datetime | None
+    #: RFC 3339, UTC, milliseconds.
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookEndpoint:
+    """Who is told of events."""
+
+    object: Literal["webhook_endpoint"]
+    id: str
+    #: The account whose events it hears; null: the operator's, which hears of all accounts.
+    account: str | None
+    url: str
+    description: str
+    #: Events and families of events that it hears; null: all.
+    events: Sequence[str] | None
+    #: What is signed with. Shown once, in the answer that made it.
+    secret: str | None = None
+    #: RFC 3339, UTC, milliseconds; null: never or not.
+    previous_secret_until: datetime | None
+    status: Literal["enabled", "disabled"]
+    #: `requested`: by a request; `gone`: it answered 410; `failing`: it accepted nothing for five days.
+    disabled_reason: Literal["requested", "gone", "failing"] | None
+    #: RFC 3339, UTC, milliseconds; null: never or not.
+    disabled_at: datetime | None
+    #: When the first attempt failed since one was accepted; null: it does not fail.
+    failing_since: str | None
+    #: Accounts of which there is something to send, counted up to 1000; null: nothing waits.
+    waiting: WebhookEndpointWaiting | None
+    #: Whether it is being sent a part of the past.
+    replaying: bool
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookEndpointWaiting:
+    """Accounts of which there is something to send, counted up to 1000; null: nothing waits."""
+
+    accounts: int
+    #: RFC 3339, UTC, milliseconds.
+    next_attempt_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookReplay:
+    """Webhook replay."""
+
+    object: Literal["webhook_replay"]
+    id: str
+    endpoint: str
+    #: RFC 3339, UTC, milliseconds.
+    start: datetime
+    #: RFC 3339, UTC, milliseconds.
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookResend:
+    """Webhook resend."""
+
+    object: Literal["webhook_resend"]
+    endpoint: str
+    event: str

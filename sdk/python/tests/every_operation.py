@@ -31,6 +31,7 @@ async def call_every_operation(operator: Any, customer: CustomerOf, email: str, 
     await wait(operator.events.list(limit=5))
     await _purchases(operator, account.id, wait, page)
     await _invoices(operator, account.id, wait, page)
+    await _webhooks(operator, wait, page)
     await _users(operator, customer, account.id, email, wait, page)
     now = datetime.now(timezone.utc)
     await wait(operator.price_books.try_out(prices=prices, start=now - timedelta(minutes=1), end=now + timedelta(minutes=1)))
@@ -105,6 +106,21 @@ async def _invoices(operator: Any, account: str, wait: Any, page: Any) -> None:
     await wait(operator.invoices.get(invoices.data[0].id))
     month = datetime.now(timezone.utc).strftime("%Y-%m")
     await wait(operator.invoices.issue_statement(account="external:before", month=month))
+
+
+async def _webhooks(operator: Any, wait: Any, page: Any) -> None:
+    endpoints = operator.webhook_endpoints
+    endpoint = await wait(endpoints.create(url="https://hooks.example.com/obol", events=["charge.*"]))
+    await wait(endpoints.get(endpoint.id))
+    await page(endpoints.list())
+    await wait(endpoints.update(endpoint.id, description="of the SDK"))
+    await wait(endpoints.rotate_secret(endpoint.id, overlap_seconds=60))
+    await wait(endpoints.test(endpoint.id))
+    await page(endpoints.attempts(endpoint.id))
+    event = (await wait(operator.events.list(limit=1))).data[0]
+    await wait(endpoints.resend(endpoint.id, event=event.id))
+    await wait(endpoints.replay(endpoint.id, start=datetime.now(timezone.utc) - timedelta(minutes=1)))
+    await wait(endpoints.delete(endpoint.id))
 
 
 _PASSWORD = "correct horse battery staple"

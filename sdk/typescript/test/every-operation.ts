@@ -28,6 +28,7 @@ export async function callEveryOperation({ operator, customer, nobody }: Clients
   await callHistory(operator, account.id)
   await callPurchases(operator, account.id)
   await callInvoices(operator, account.id)
+  await callWebhooks(operator)
   await callUsers({ operator, customer, nobody }, account.id)
   const start = new Date(Date.now() - 60_000)
   await operator.priceBooks.tryOut({ prices, start, end: new Date(start.getTime() + 120_000) })
@@ -108,6 +109,20 @@ async function callInvoices(operator: Obol, account: string): Promise<void> {
   const { data } = await operator.invoices.list({ account }).page()
   await operator.invoices.get(data[0]?.id ?? '')
   await operator.invoices.issueStatement({ account: 'external:before', month: new Date().toISOString().slice(0, 7) })
+}
+
+async function callWebhooks(operator: Obol): Promise<void> {
+  const { id } = await operator.webhookEndpoints.create({ url: 'https://hooks.example.com/obol', events: ['charge.*'] })
+  await operator.webhookEndpoints.get(id)
+  await operator.webhookEndpoints.list().page()
+  await operator.webhookEndpoints.update(id, { description: 'of the SDK' })
+  await operator.webhookEndpoints.rotateSecret(id, { overlap_seconds: 60 })
+  await operator.webhookEndpoints.test(id)
+  await operator.webhookEndpoints.attempts(id).page()
+  const { data } = await operator.events.list({ limit: 1 })
+  await operator.webhookEndpoints.resend(id, { event: data[0]?.id ?? '' })
+  await operator.webhookEndpoints.replay(id, { start: new Date(Date.now() - 60_000) })
+  await operator.webhookEndpoints.delete(id)
 }
 
 const PASSWORD = 'correct horse battery staple'

@@ -1,14 +1,13 @@
-/** `/v1/journal` and `/v1/events`: what happened, record by record. */
+/** `/v1/journal`: what happened, record by record. */
 
 import { type Static, Type } from 'typebox'
 import { formatCredits } from '../../core/credits.ts'
 import { eventsOf } from '../../core/events.ts'
-import { accountId, eventId, type IdPrefix, objectId } from '../../core/ids.ts'
+import { accountId, type IdPrefix, objectId } from '../../core/ids.ts'
 import { DEBT, isCharge, type JournalRecord, movesCredits, purchaseOf } from '../../core/record.ts'
 import { accountOf } from '../access.ts'
 import { exportLimit, MAX_EXPORTED, sendExport, wantsCsv } from '../csv.ts'
-import { DEFAULT_PAGE, PAGE_QUERY, recordList, seqPage } from '../pages.ts'
-import { ProblemError } from '../problems.ts'
+import { PAGE_QUERY, recordList, seqPage } from '../pages.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { renderBalance } from './charge-bodies.ts'
 import { AccountIn, Amount, Balance, decimalOut, listOf, nullable, PROBLEMS_ANSWER, Time, TimeIn } from './schemas.ts'
@@ -24,7 +23,8 @@ const Entry = Type.Object({
   held_after: Amount,
 })
 
-const RecordBody = Type.Object(
+/** A record as it is answered. */
+export const RecordBody = Type.Object(
   {
     object: Type.Literal('journal_record'),
     id: Type.String(),
@@ -46,7 +46,8 @@ const RecordBody = Type.Object(
   { description: 'One record of the journal, with its entries: one movement on one grant each.' },
 )
 
-type RecordOut = Static<typeof RecordBody>
+/** A record as it is written. */
+export type RecordOut = Static<typeof RecordBody>
 
 function subjectOf(account: number, record: JournalRecord): string | null {
   const named = (prefix: IdPrefix, seq: number): string => objectId(prefix, account, seq)
@@ -150,87 +151,7 @@ export function journalRoutes(app: NativeApp, { services }: NativeContext): void
       return recordList('/v1/journal', page, { items, next: cursor })
     },
   )
-
-  app.get(
-    '/events',
-    {
-      config: { access: 'operator' },
-      schema: {
-        operationId: 'listEvents',
-        tags: ['journal'],
-        summary: 'Read the events of all accounts, oldest first',
-        description:
-          'Events are written with what they tell of. Give the `next` of one answer as the `after` of the following: none is missed, and none is told twice.',
-        querystring: Type.Object(
-          {
-            after: Type.Optional(
-              Type.String({ pattern: '^[0-9]{1,15}$', description: 'Where the last answer ended. Default: from the first.' }),
-            ),
-            limit: PAGE_QUERY.limit,
-          },
-          { additionalProperties: false },
-        ),
-        response: { 200: Events, ...PROBLEMS_ANSWER },
-      },
-    },
-    async (request) => {
-      const after = Number(request.query.after ?? 0)
-      if (!Number.isSafeInteger(after)) throw new ProblemError('invalid_cursor', 'after is not the `next` of an answer.')
-      const { data, next } = await readEvents(services, after, request.query.limit ?? DEFAULT_PAGE)
-      return { object: 'events' as const, data, next: String(next) }
-    },
-  )
 }
-
-/** More events than any record has. */
-const EVENTS_PER_RECORD = 16
-
-/**
- * Events after a place, which counts EVENTS_PER_RECORD for each record before it and one for each event told of the record at it: so
- * an answer may end between two events of one record.
- */
-async function readEvents(
-  { store }: NativeContext['services'],
-  after: number,
-  limit: number,
-): Promise<{ readonly data: readonly Static<typeof Event>[]; readonly next: number }> {
-  const from = Math.floor(after / EVENTS_PER_RECORD)
-  const data: Static<typeof Event>[] = []
-  let next = after
-  for (const { position, account, record } of await store.feed(from - 1, limit + 1)) {
-    const first = position === from ? after % EVENTS_PER_RECORD : 0
-    const events = eventBodies(account, record).slice(first, first + limit - data.length)
-    data.push(...events)
-    next = position * EVENTS_PER_RECORD + first + events.length
-    if (data.length === limit) break
-  }
-  return { data, next }
-}
-
-function eventBodies(account: number, record: JournalRecord): Static<typeof Event>[] {
-  return eventsOf(record).map((type, index) => ({
-    object: 'event',
-    id: eventId(account, record.seq, index),
-    type,
-    account: accountId(account),
-    created_at: timeOut(record.atMs),
-    record: renderRecord(account, record),
-  }))
-}
-
-const Event = Type.Object({
-  object: Type.Literal('event'),
-  id: Type.String(),
-  type: Type.String(),
-  account: Type.String(),
-  created_at: Time,
-  record: RecordBody,
-})
-const Events = Type.Object({
-  object: Type.Literal('events'),
-  data: Type.Array(Event),
-  next: Type.String({ description: 'Give it as `after` to go on.' }),
-})
 
 const CSV_HEADER = [
   'id',

@@ -73,8 +73,8 @@ const RateLimitIn = Type.Object(
 )
 const ScopeIn = Type.Unsafe<KeyScope>({
   type: 'string',
-  enum: ['keys:write'],
-  description: '`keys:write`: make, change and revoke keys of its account.',
+  enum: ['keys:write', 'webhooks:write'],
+  description: '`keys:write`: make, change and revoke keys of its account; `webhooks:write`: manage its webhook endpoints.',
 })
 
 const KEY_FIELDS = {

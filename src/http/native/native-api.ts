@@ -9,6 +9,7 @@ import { chargeRoutes } from './charges.ts'
 import { checkoutSessionRoutes } from './checkout-sessions.ts'
 import { creditsRoutes } from './credits.ts'
 import { estimateRoutes } from './estimates.ts'
+import { eventRoutes } from './events.ts'
 import { grantRoutes } from './grants.ts'
 import { holdRoutes } from './holds.ts'
 import { invoiceRoutes } from './invoices.ts'
@@ -25,6 +26,7 @@ import { topupRoutes } from './topups.ts'
 import { usageRoutes } from './usage.ts'
 import { userRoutes } from './users.ts'
 import { verifyKeyRoutes } from './verify-key.ts'
+import { webhookRoutes } from './webhook-endpoints.ts'
 
 export async function nativeApi(instance: FastifyInstance, context: NativeContext): Promise<void> {
   const app = instance as unknown as NativeApp
@@ -37,6 +39,7 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   refundRoutes(app, context)
   holdRoutes(app, context)
   journalRoutes(app, context)
+  eventRoutes(app, context)
   priceRoutes(app, context)
   estimateRoutes(app, context)
   accountRoutes(app, context)
@@ -50,5 +53,6 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   invoiceRoutes(app, context)
   sandboxRoutes(app, context)
   await instance.register(paymentEventRoutes, { services: context.services })
+  webhookRoutes(app, context)
   auditRoutes(app, context)
 }

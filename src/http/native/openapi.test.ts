@@ -95,9 +95,23 @@ async function everyOperation(call: TestObol['call'], clock: { nowMs: number }):
   for (const path of ['/v1/events?limit=100', '/v1/audit/verify', '/v1/price-book', '/v1/price-book/1']) await call('GET', path)
   await everythingAboutUsers(call, account)
   await everythingAboutPayments(call, account)
+  await everythingAboutWebhooks(call, account, charge)
   await post(`/v1/grants/${(await post('/v1/grants', { account, amount: '1' })).id}/void`, { reason: 'test' })
   await call('DELETE', `/v1/keys/${key.id}`)
   await lastMonth(call, account, clock)
+}
+
+async function everythingAboutWebhooks(call: TestObol['call'], account: string, charge: string): Promise<void> {
+  const path = '/v1/webhook-endpoints'
+  const wanted = { account, url: 'https://hooks.example.com', events: ['charge.*'], description: 'the shop' }
+  const { id } = (await call('POST', path, wanted)).body
+  await call('POST', `${path}/${id}/test`)
+  await call('POST', `${path}/${id}/rotate`)
+  await call('POST', `${path}/${id}/resend`, { event: `${charge.replace('chg_', 'evt_')}_0` })
+  await call('POST', `${path}/${id}/replay`, { start: '2020-01-01T00:00:00Z' })
+  for (const query of [path, `${path}?account=${account}`, `${path}/${id}`, `${path}/${id}/attempts`]) await call('GET', query)
+  await call('PATCH', `${path}/${id}`, { status: 'disabled' })
+  await call('DELETE', `${path}/${id}`)
 }
 
 async function everythingAboutUsers(call: TestObol['call'], account: string): Promise<void> {

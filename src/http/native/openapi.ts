@@ -17,6 +17,7 @@ const TAGS = [
   { name: 'invoices', description: 'Receipts, invoices, credit notes and monthly statements.' },
   { name: 'auth', description: 'Users sign in, and stay so.' },
   { name: 'users', description: 'Who may sign in, and to which accounts.' },
+  { name: 'webhooks', description: 'Who is told of events, and how that went.' },
   { name: 'audit', description: 'Proof that it all adds up.' },
 ]
 
@@ -71,8 +72,8 @@ function isNullable(schema: object | undefined): boolean {
 }
 
 const IDEMPOTENT = new Set(['POST'])
-/** Posts that change nothing or end something once by themselves, and those about users: what is sent twice is answered by what is there, or by a token that works once. */
-const UNNAMED = /\/(estimates|trial|verify|cancel|simulate|invoices)$|^\/v1\/(auth|me|users)\b/
+/** Posts that change nothing or end something once by themselves, and those about users and webhooks: what is sent twice is answered by what is there, by a token that works once, or has an effect that may come twice. */
+const UNNAMED = /\/(estimates|trial|verify|cancel|simulate|invoices)$|^\/v1\/(auth|me|users|webhook-endpoints)\b/
 
 /** By what a route is opened. */
 const SECURITY: Readonly<Record<Access, readonly Readonly<Record<string, readonly string[]>>[]>> = {

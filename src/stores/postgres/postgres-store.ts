@@ -8,6 +8,7 @@ import { CommandQueue, type Settlement } from '../queue.ts'
 import type { Applied, Store, Transaction } from '../store.ts'
 import { OutOfServiceError, OverloadedError } from '../store.ts'
 import { StoreUnavailableError } from '../unavailable.ts'
+import { Watchers } from '../watchers.ts'
 import { ownersOf, readProfiles } from './accounts.ts'
 import { type Address, DEFAULT_PATIENCE, type Patience, type Reach, readAddress } from './address.ts'
 import { auditInThread } from './audit.ts'
@@ -19,6 +20,7 @@ import { Feed } from './feed.ts'
 import { Lane } from './ledger.ts'
 import { Listener } from './listener.ts'
 import { dueAccounts, listAccounts } from './listings.ts'
+import { MovedAccounts } from './moved-accounts.ts'
 import { keepSetting, publishPriceBook, readPriceBooks, readSetting, saveSetting } from './price-books.ts'
 import { KeyReader } from './profiles.ts'
 import { PurchaseReader } from './purchases.ts'
@@ -188,11 +190,13 @@ function makeStore({ address, patience, readers, feed, secret, clock, listener, 
   const keys = new KeyReader(run)
   const states = new StateReads(run)
   const claims = new Claims(readers.soon, patience.silenceMs)
+  const watchers = new Watchers()
+  const moved = new MovedAccounts(watchers, run)
   return {
     ...plainData(new PostgresStatements(readers)),
     secret,
-    transact: (transaction) => commands.push(transaction),
-    transactAll: (transactions) => commands.pushAll(transactions),
+    transact: (transaction) => watchers.after([transaction], commands.push(transaction)),
+    transactAll: (transactions) => watchers.after(transactions, commands.pushAll(transactions)),
     state: (account) => states.read(account),
     account: async (account) => (await readProfiles(run, [account])).get(account),
     accountByExternalId: async (externalId) => (await ownersOf(run, [externalId])).get(externalId),
@@ -203,6 +207,11 @@ function makeStore({ address, patience, readers, feed, secret, clock, listener, 
     touchKeys: (uses) => keys.touch(uses),
     record: (account, seq) => history.record(account, seq),
     records: (account, query) => history.records(account, query),
+    recordsAfter: (account, seq, limit) => history.recordsAfter(account, seq, limit),
+    watchAccount: (account, listener) => {
+      moved.start()
+      return watchers.watch(account, listener)
+    },
     grant: (account, seq) => history.grant(account, seq),
     grants: (account, page) => history.grants(account, page),
     hold: (account, seq) => history.hold(account, seq),
@@ -227,6 +236,7 @@ function makeStore({ address, patience, readers, feed, secret, clock, listener, 
     close: async () => {
       await commands.close()
       await claims.release()
+      await moved.close()
       await Promise.all([listener.close(), readers.close()])
     },
   }

@@ -82,6 +82,11 @@ export class HistoryReader {
     return row && decodeRecord(row)
   }
 
+  async recordsAfter(account: number, seq: number, limit: number): Promise<readonly JournalRecord[]> {
+    const rows = await this.#run<StoredRow>(NEWER, [bucketOf(account), account, seq, Number.MAX_SAFE_INTEGER, limit])
+    return rows.map(decodeRecord)
+  }
+
   async records(account: number, query: RecordQuery): Promise<RecordPage> {
     const isNewer = query.after !== undefined
     const limit = isFiltered(query) ? ROWS_AT_ONCE : query.limit

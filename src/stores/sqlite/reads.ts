@@ -74,6 +74,20 @@ export class HistoryReader {
     return row && recordOf(row)
   }
 
+  /** Records after a sequence: those that are not in the index yet, too. */
+  recordsAfter(
+    account: number,
+    seq: number,
+    { limit, entry }: { readonly limit: number; readonly entry: Entry },
+  ): readonly JournalRecord[] {
+    const records: JournalRecord[] = []
+    for (let at = seq + 1; at <= entry.state.seq && records.length < limit; at++) {
+      const record = this.record(account, at, entry)
+      if (record) records.push(record)
+    }
+    return records
+  }
+
   records(account: number, query: RecordQuery): RecordPage {
     const floor = query.fromMs === undefined ? 1 : this.#firstSeqAt(account, query.fromMs)
     const ceiling = query.toMs === undefined ? Number.MAX_SAFE_INTEGER : this.#firstSeqAt(account, query.toMs)

@@ -29,6 +29,7 @@ import type {
   Transaction,
   WatchedQuery,
 } from '../store.ts'
+import { Watchers } from '../watchers.ts'
 import { AccountReader } from './accounts.ts'
 import { auditInThread } from './audit.ts'
 import { Checkpoints } from './checkpoints.ts'
@@ -84,6 +85,8 @@ class SqliteStore implements Store {
   readonly topupOptions: PlainData['topupOptions']
   readonly sandboxCheckouts: PlainData['sandboxCheckouts']
   readonly invoices: PlainData['invoices']
+  readonly webhooks: PlainData['webhooks']
+  readonly #watchers = new Watchers()
   readonly #owned: OwnedDatabase
   readonly #queue: CommandQueue<Transaction, Applied | Refusal>
   readonly #memory: Memory
@@ -105,13 +108,14 @@ class SqliteStore implements Store {
 
   constructor(owned: OwnedDatabase, { maxCachedAccounts = DEFAULT_CACHED_ACCOUNTS, clock = Date.now, onFault }: SqliteOptions) {
     const { db } = owned
-    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts, invoices } = plainData(new SqliteStatements(db))
+    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts, invoices, webhooks } = plainData(new SqliteStatements(db))
     this.users = users
     this.sessions = sessions
     this.signingKeys = signingKeys
     this.topupOptions = topupOptions
     this.sandboxCheckouts = sandboxCheckouts
     this.invoices = invoices
+    this.webhooks = webhooks
     this.#owned = owned
     this.#onFault = onFault
     this.#checkpoints = new Checkpoints(owned.path, onFault)
@@ -188,11 +192,11 @@ class SqliteStore implements Store {
   }
 
   transact(transaction: Transaction): Promise<Applied | Refusal> {
-    return this.#queue.push(transaction)
+    return this.#watchers.after([transaction], this.#queue.push(transaction))
   }
 
   transactAll(transactions: readonly Transaction[]): Promise<readonly (Applied | Refusal)[]> {
-    return this.#queue.pushAll(transactions)
+    return this.#watchers.after(transactions, this.#queue.pushAll(transactions))
   }
 
   /** The account in memory, its tables brought up to date. */
@@ -242,6 +246,15 @@ class SqliteStore implements Store {
   async records(account: number, query: RecordQuery): Promise<RecordPage> {
     this.#upToDate(account)
     return this.#history.records(account, query)
+  }
+
+  async recordsAfter(account: number, seq: number, limit: number): Promise<readonly JournalRecord[]> {
+    const entry = this.#ledger.entry(account)
+    return entry ? this.#history.recordsAfter(account, seq, { limit, entry }) : []
+  }
+
+  watchAccount(account: number, listener: () => void): () => void {
+    return this.#watchers.watch(account, listener)
   }
 
   async grant(account: number, seq: number): Promise<GrantRow | undefined> {

@@ -171,6 +171,16 @@ export class EmailTakenError extends ConflictError {
 }
 
 /**
+ * 404 `event_not_found`: The webhook endpoint hears of no event with this id.
+ *
+ * Use the `id` of an event that the endpoint was or would be sent.
+ */
+export class EventNotFoundError extends NotFoundError {
+  override readonly name: string = 'EventNotFoundError'
+  override readonly whatToDo: string = 'Use the `id` of an event that the endpoint was or would be sent.'
+}
+
+/**
  * 400 `expiry_passed`: The end that the request names is past, or not later than the beginning.
  *
  * Let `expires_at` be later than now, and than `effective_at`.
@@ -956,6 +966,26 @@ export class TooManyRefundsError extends ConflictError {
 }
 
 /**
+ * 409 `too_many_resends`: As many events wait to be sent again as may.
+ *
+ * Wait until those that wait have been accepted, or replay the time in which the events happened.
+ */
+export class TooManyResendsError extends ConflictError {
+  override readonly name: string = 'TooManyResendsError'
+  override readonly whatToDo: string = 'Wait until those that wait have been accepted, or replay the time in which the events happened.'
+}
+
+/**
+ * 409 `too_many_webhook_endpoints`: There are as many webhook endpoints as one account, or the operator, may have.
+ *
+ * Remove endpoints that are not used, or let one hear of more events.
+ */
+export class TooManyWebhookEndpointsError extends ConflictError {
+  override readonly name: string = 'TooManyWebhookEndpointsError'
+  override readonly whatToDo: string = 'Remove endpoints that are not used, or let one hear of more events.'
+}
+
+/**
  * 400 `topup_amount_out_of_range`: The amount is below or above what a top-up may be.
  *
  * Send `amount_minor` from `min_minor` to `max_minor`, or a `pack`: `GET /v1/topups/options` lists them.
@@ -1081,6 +1111,58 @@ export class UserRequiredError extends PermissionDeniedError {
 }
 
 /**
+ * 400 `webhook_address_refused`: The address of the webhook endpoint is internal, or would be reached without TLS.
+ *
+ * Use an https address that everybody can reach. The operator may allow internal networks (`OBOL_WEBHOOK_ALLOWED_CIDRS`), and then has to name the address.
+ */
+export class WebhookAddressRefusedError extends BadRequestError {
+  override readonly name: string = 'WebhookAddressRefusedError'
+  override readonly whatToDo: string =
+    'Use an https address that everybody can reach. The operator may allow internal networks (`OBOL_WEBHOOK_ALLOWED_CIDRS`), and then has to name the address.'
+}
+
+/**
+ * 409 `webhook_endpoint_disabled`: The webhook endpoint is disabled: nothing is sent to it.
+ *
+ * Enable it with `PATCH /v1/webhook-endpoints/{webhook_endpoint}` and `{"status":"enabled"}`.
+ */
+export class WebhookEndpointDisabledError extends ConflictError {
+  override readonly name: string = 'WebhookEndpointDisabledError'
+  override readonly whatToDo: string = 'Enable it with `PATCH /v1/webhook-endpoints/{webhook_endpoint}` and `{"status":"enabled"}`.'
+}
+
+/**
+ * 404 `webhook_endpoint_not_found`: No webhook endpoint has this id.
+ *
+ * Check the id; `GET /v1/webhook-endpoints` lists endpoints.
+ */
+export class WebhookEndpointNotFoundError extends NotFoundError {
+  override readonly name: string = 'WebhookEndpointNotFoundError'
+  override readonly whatToDo: string = 'Check the id; `GET /v1/webhook-endpoints` lists endpoints.'
+}
+
+/**
+ * 409 `webhook_replay_running`: The webhook endpoint is being sent a part of the past already.
+ *
+ * Wait until the endpoint is not `replaying` any more, or disable and enable it to end the replay.
+ */
+export class WebhookReplayRunningError extends ConflictError {
+  override readonly name: string = 'WebhookReplayRunningError'
+  override readonly whatToDo: string = 'Wait until the endpoint is not `replaying` any more, or disable and enable it to end the replay.'
+}
+
+/**
+ * 409 `webhook_url_taken`: There is a webhook endpoint with this address already.
+ *
+ * Use the endpoint that has it. If its secret is lost, give it another one: `POST /v1/webhook-endpoints/{webhook_endpoint}/rotate`.
+ */
+export class WebhookUrlTakenError extends ConflictError {
+  override readonly name: string = 'WebhookUrlTakenError'
+  override readonly whatToDo: string =
+    'Use the endpoint that has it. If its secret is lost, give it another one: `POST /v1/webhook-endpoints/{webhook_endpoint}/rotate`.'
+}
+
+/**
  * 403 `wrong_password`: The current password is not the one that was sent with the new one.
  *
  * Send the current password as it is, or ask the operator for a reset.
@@ -1104,6 +1186,7 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['credits_in_flight', CreditsInFlightError],
   ['effective_at_passed', EffectiveAtPassedError],
   ['email_taken', EmailTakenError],
+  ['event_not_found', EventNotFoundError],
   ['expiry_passed', ExpiryPassedError],
   ['external_id_taken', ExternalIdTakenError],
   ['grant_closed', GrantClosedError],
@@ -1172,6 +1255,8 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['too_many_open_grants', TooManyOpenGrantsError],
   ['too_many_open_holds', TooManyOpenHoldsError],
   ['too_many_refunds', TooManyRefundsError],
+  ['too_many_resends', TooManyResendsError],
+  ['too_many_webhook_endpoints', TooManyWebhookEndpointsError],
   ['topup_amount_out_of_range', TopupAmountOutOfRangeError],
   ['topup_not_found', TopupNotFoundError],
   ['topup_refund_exceeds_payment', TopupRefundExceedsPaymentError],
@@ -1181,5 +1266,10 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['user_disabled', UserDisabledError],
   ['user_not_found', UserNotFoundError],
   ['user_required', UserRequiredError],
+  ['webhook_address_refused', WebhookAddressRefusedError],
+  ['webhook_endpoint_disabled', WebhookEndpointDisabledError],
+  ['webhook_endpoint_not_found', WebhookEndpointNotFoundError],
+  ['webhook_replay_running', WebhookReplayRunningError],
+  ['webhook_url_taken', WebhookUrlTakenError],
   ['wrong_password', WrongPasswordError],
 ])

@@ -23,6 +23,7 @@ import type {
   CreateGrantBody,
   CreateHoldBody,
   CreateKeyBody,
+  CreateWebhookEndpointBody,
   Credits,
   DetailedCharge,
   Estimate,
@@ -53,6 +54,8 @@ import type {
   ListPriceBooksQuery,
   ListTopupsQuery,
   ListUsersQuery,
+  ListWebhookAttemptsQuery,
+  ListWebhookEndpointsQuery,
   Logout,
   Me,
   PriceBook,
@@ -63,8 +66,11 @@ import type {
   Refund,
   RefundChargeBody,
   RefundTopupBody,
+  ReplayEventsBody,
+  ResendEventBody,
   ResetPasswordBody,
   RotateKeyBody,
+  RotateWebhookSecretBody,
   SetMembershipBody,
   SetTopupOptionsBody,
   SignInBody,
@@ -77,11 +83,16 @@ import type {
   UpdateAccountBody,
   UpdateKeyBody,
   UpdateUserBody,
+  UpdateWebhookEndpointBody,
   Usage,
   User,
   UserOffer,
   VerifyKeyBody,
   VoidGrantBody,
+  WebhookAttempt,
+  WebhookEndpoint,
+  WebhookReplay,
+  WebhookResend,
 } from './shapes.ts'
 
 /** Users sign in, and stay so. */
@@ -715,6 +726,120 @@ export class InvoicesApi extends Resource {
   }
 }
 
+/** Who is told of events, and how that went. */
+export class WebhookEndpointsApi extends Resource {
+  /**
+   * Have events sent to an address.
+   *
+   * What happens from then on is sent, signed by Standard Webhooks. By the operator, for an account or without one for all accounts; for its own account by a key with the scope `webhooks:write` or a user who is an owner. The secret is shown once.
+   */
+  create(body: CreateWebhookEndpointBody, options?: CallOptions): Promise<WebhookEndpoint> {
+    return this.call({ method: 'POST', path: '/v1/webhook-endpoints', repeat: 'never', body }, options)
+  }
+
+  /**
+   * List endpoints, newest first.
+   *
+   * All there are: the account's, or the operator's own when the operator names no account. With `failed=true` the operator sees those of all accounts that were disabled because of how they fared, the latest 100 of them.
+   */
+  list(query: ListWebhookEndpointsQuery = {}, options?: CallOptions): Pages<WebhookEndpoint> {
+    return new Pages(this.call, { method: 'GET', path: '/v1/webhook-endpoints', repeat: 'safe', query }, options)
+  }
+
+  /**
+   * Change an endpoint, disable or enable it.
+   *
+   * What is left out stays as it is. A disabled endpoint hears nothing and forgets what waited; once it is enabled, it hears of what happens from then on. Replay what it missed.
+   */
+  update(webhookEndpoint: string, body: UpdateWebhookEndpointBody = {}, options?: CallOptions): Promise<WebhookEndpoint> {
+    return this.call(
+      { method: 'PATCH', path: `/v1/webhook-endpoints/${segment('webhook_endpoint', webhookEndpoint)}`, repeat: 'safe', body },
+      options,
+    )
+  }
+
+  /**
+   * Remove an endpoint, with its attempts.
+   *
+   * Answers with the endpoint as it was.
+   */
+  delete(webhookEndpoint: string, options?: CallOptions): Promise<WebhookEndpoint> {
+    return this.call(
+      { method: 'DELETE', path: `/v1/webhook-endpoints/${segment('webhook_endpoint', webhookEndpoint)}`, repeat: 'safe' },
+      options,
+    )
+  }
+
+  /** Get an endpoint, and what waits for it. */
+  get(webhookEndpoint: string, options?: CallOptions): Promise<WebhookEndpoint> {
+    return this.call(
+      { method: 'GET', path: `/v1/webhook-endpoints/${segment('webhook_endpoint', webhookEndpoint)}`, repeat: 'safe' },
+      options,
+    )
+  }
+
+  /**
+   * Give an endpoint a new secret.
+   *
+   * For `overlap_seconds` more (default one day) everything is signed with both secrets, so that both can be in use while the old one is replaced.
+   */
+  rotateSecret(webhookEndpoint: string, body: RotateWebhookSecretBody = {}, options?: CallOptions): Promise<WebhookEndpoint> {
+    return this.call(
+      { method: 'POST', path: `/v1/webhook-endpoints/${segment('webhook_endpoint', webhookEndpoint)}/rotate`, repeat: 'never', body },
+      options,
+    )
+  }
+
+  /**
+   * Send a test event, now and once.
+   *
+   * Answers with what became of it, within 15 seconds. Its type is `webhook.test`; it is sent to disabled endpoints as well.
+   */
+  test(webhookEndpoint: string, options?: CallOptions): Promise<WebhookAttempt> {
+    return this.call(
+      { method: 'POST', path: `/v1/webhook-endpoints/${segment('webhook_endpoint', webhookEndpoint)}/test`, repeat: 'never' },
+      options,
+    )
+  }
+
+  /**
+   * Send an event again.
+   *
+   * Any event of what the endpoint may hear of, whether it asks for the type or not, with its old id. It is sent beside what else waits, and tried again until it is accepted.
+   */
+  resend(webhookEndpoint: string, body: ResendEventBody, options?: CallOptions): Promise<WebhookResend> {
+    return this.call(
+      { method: 'POST', path: `/v1/webhook-endpoints/${segment('webhook_endpoint', webhookEndpoint)}/resend`, repeat: 'never', body },
+      options,
+    )
+  }
+
+  /**
+   * Send a part of the past again.
+   *
+   * Every event from `start` up to, and without, `end` (default: now) that the endpoint asks for, with its old id, in order within each account. What happens meanwhile is sent beside it. One replay of an endpoint runs at a time.
+   */
+  replay(webhookEndpoint: string, body: ReplayEventsBody, options?: CallOptions): Promise<WebhookReplay> {
+    return this.call(
+      { method: 'POST', path: `/v1/webhook-endpoints/${segment('webhook_endpoint', webhookEndpoint)}/replay`, repeat: 'never', body },
+      options,
+    )
+  }
+
+  /**
+   * List attempts at an endpoint, newest first.
+   *
+   * The newest thousand of the last thirty days.
+   */
+  attempts(webhookEndpoint: string, query: ListWebhookAttemptsQuery = {}, options?: CallOptions): Pages<WebhookAttempt> {
+    return new Pages(
+      this.call,
+      { method: 'GET', path: `/v1/webhook-endpoints/${segment('webhook_endpoint', webhookEndpoint)}/attempts`, repeat: 'safe', query },
+      options,
+    )
+  }
+}
+
 /** Proof that it all adds up. */
 export class AuditApi extends Resource {
   /**
@@ -769,6 +894,8 @@ export class Resources {
   readonly topups: TopupsApi
   /** Receipts, invoices, credit notes and monthly statements. */
   readonly invoices: InvoicesApi
+  /** Who is told of events, and how that went. */
+  readonly webhookEndpoints: WebhookEndpointsApi
   /** Proof that it all adds up. */
   readonly audit: AuditApi
 
@@ -793,6 +920,7 @@ export class Resources {
     this.checkoutSessions = new CheckoutSessionsApi(call)
     this.topups = new TopupsApi(call)
     this.invoices = new InvoicesApi(call)
+    this.webhookEndpoints = new WebhookEndpointsApi(call)
     this.audit = new AuditApi(call)
   }
 }

@@ -395,9 +395,21 @@ export interface CreateKeyBody {
   readonly expires_at?: Time | Date | null
   /** Operations it may be charged for; null: all. */
   readonly operations?: readonly string[] | null
-  readonly scopes?: readonly 'keys:write'[]
+  readonly scopes?: readonly ('keys:write' | 'webhooks:write')[]
   /** Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters. */
   readonly metadata?: Readonly<Record<string, string>>
+}
+
+/** What `webhookEndpoints.create` takes. */
+export interface CreateWebhookEndpointBody {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+  /** Where to send to: https, port 443, 80 or one from 1024 on, no internal address. */
+  readonly url: string
+  /** What it is for. */
+  readonly description?: string
+  /** Events to hear of, and families such as `charge.*`; null, or left out: all. */
+  readonly events?: readonly string[] | null
 }
 
 /** Credit type credits. */
@@ -1212,6 +1224,20 @@ export interface RefundTopupBody {
   readonly reason?: string
 }
 
+/** What `webhookEndpoints.replay` takes. */
+export interface ReplayEventsBody {
+  /** RFC 3339, with a time zone. */
+  readonly start: Time | Date
+  /** RFC 3339, with a time zone. */
+  readonly end?: Time | Date
+}
+
+/** What `webhookEndpoints.resend` takes. */
+export interface ResendEventBody {
+  /** Id of the event. */
+  readonly event: string
+}
+
 /** What `auth.resetPassword` takes. */
 export interface ResetPasswordBody {
   /** The token, as it was given. */
@@ -1222,6 +1248,11 @@ export interface ResetPasswordBody {
 
 /** What `keys.rotate` takes. */
 export interface RotateKeyBody {
+  readonly overlap_seconds?: number
+}
+
+/** What `webhookEndpoints.rotateSecret` takes. */
+export interface RotateWebhookSecretBody {
   readonly overlap_seconds?: number
 }
 
@@ -1438,7 +1469,7 @@ export interface UpdateKeyBody {
   readonly expires_at?: Time | Date | null
   /** Operations it may be charged for; null: all. */
   readonly operations?: readonly string[] | null
-  readonly scopes?: readonly 'keys:write'[]
+  readonly scopes?: readonly ('keys:write' | 'webhooks:write')[]
   /** Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters. */
   readonly metadata?: Readonly<Record<string, string>>
 }
@@ -1449,6 +1480,17 @@ export interface UpdateUserBody {
   readonly email?: string
   readonly is_operator?: boolean
   readonly status?: 'active' | 'disabled'
+}
+
+/** What `webhookEndpoints.update` takes. */
+export interface UpdateWebhookEndpointBody {
+  /** Where to send to: https, port 443, 80 or one from 1024 on, no internal address. */
+  readonly url?: string
+  /** What it is for. */
+  readonly description?: string
+  /** Events to hear of, and families such as `charge.*`; null, or left out: all. */
+  readonly events?: readonly string[] | null
+  readonly status?: 'enabled' | 'disabled'
 }
 
 /** Usage. */
@@ -1535,6 +1577,84 @@ export interface VerifyKeyBody {
 /** What `grants.void` takes. */
 export interface VoidGrantBody {
   readonly reason?: string
+}
+
+/** One request to an endpoint, and what became of it. */
+export interface WebhookAttempt {
+  readonly object: 'webhook_attempt'
+  readonly id: string
+  readonly endpoint: string
+  /** Id of the event: the same in every attempt, and in the header `webhook-id`. */
+  readonly event: string
+  readonly type: string
+  /** `event`: it happened; `resend`, `replay`, `test`: somebody asked for it. */
+  readonly cause: 'event' | 'resend' | 'replay' | 'test'
+  /** 1: the first attempt at the event. */
+  readonly number: number
+  /** `failed`: it is tried again. */
+  readonly outcome: 'delivered' | 'failed' | 'given_up'
+  /** What was answered; null: nothing. */
+  readonly status_code: number | null
+  readonly failure: 'name_not_found' | 'address_refused' | 'connection_failed' | 'timed_out' | 'not_accepted' | null
+  readonly duration_ms: number
+  /** RFC 3339, UTC, milliseconds; null: never or not. */
+  readonly next_attempt_at: Time | null
+  /** RFC 3339, UTC, milliseconds. */
+  readonly at: Time
+}
+
+/** Who is told of events. */
+export interface WebhookEndpoint {
+  readonly object: 'webhook_endpoint'
+  readonly id: string
+  /** The account whose events it hears; null: the operator's, which hears of all accounts. */
+  readonly account: string | null
+  readonly url: string
+  readonly description: string
+  /** Events and families of events that it hears; null: all. */
+  readonly events: readonly string[] | null
+  /** What is signed with. Shown once, in the answer that made it. */
+  readonly secret?: string
+  /** RFC 3339, UTC, milliseconds; null: never or not. */
+  readonly previous_secret_until: Time | null
+  readonly status: 'enabled' | 'disabled'
+  /** `requested`: by a request; `gone`: it answered 410; `failing`: it accepted nothing for five days. */
+  readonly disabled_reason: 'requested' | 'gone' | 'failing' | null
+  /** RFC 3339, UTC, milliseconds; null: never or not. */
+  readonly disabled_at: Time | null
+  /** When the first attempt failed since one was accepted; null: it does not fail. */
+  readonly failing_since: string | null
+  /** Accounts of which there is something to send, counted up to 1000; null: nothing waits. */
+  readonly waiting: WebhookEndpointWaiting | null
+  /** Whether it is being sent a part of the past. */
+  readonly replaying: boolean
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
+}
+
+/** Accounts of which there is something to send, counted up to 1000; null: nothing waits. */
+export interface WebhookEndpointWaiting {
+  readonly accounts: number
+  /** RFC 3339, UTC, milliseconds. */
+  readonly next_attempt_at: Time
+}
+
+/** Webhook replay. */
+export interface WebhookReplay {
+  readonly object: 'webhook_replay'
+  readonly id: string
+  readonly endpoint: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly start: Time
+  /** RFC 3339, UTC, milliseconds. */
+  readonly end: Time
+}
+
+/** Webhook resend. */
+export interface WebhookResend {
+  readonly object: 'webhook_resend'
+  readonly endpoint: string
+  readonly event: string
 }
 
 /** What `credits.get` is asked with. */
@@ -1719,6 +1839,25 @@ export interface ListInvoicesQuery {
   readonly start?: Time | Date
   /** RFC 3339, with a time zone. */
   readonly end?: Time | Date
+  /** Items of a page; by default 20, of an export as many as fit. */
+  readonly limit?: number
+  /** Id of the last item of the page before: goes on with older ones. */
+  readonly starting_after?: string
+  /** Id of the first item of the page after: goes back to newer ones. */
+  readonly ending_before?: string
+}
+
+/** What `webhookEndpoints.list` is asked with. */
+export interface ListWebhookEndpointsQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+  readonly failed?: boolean
+}
+
+/** What `webhookEndpoints.attempts` is asked with. */
+export interface ListWebhookAttemptsQuery {
+  /** Only attempts at this event. */
+  readonly event?: string
   /** Items of a page; by default 20, of an export as many as fit. */
   readonly limit?: number
   /** Id of the last item of the page before: goes on with older ones. */
