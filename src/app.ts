@@ -17,6 +17,7 @@ import { Mounts } from './http/dialects/mounts.ts'
 import { type OwnPort, openOwnPorts } from './http/dialects/own-ports.ts'
 import { renderEvent } from './http/native/events.ts'
 import { buildServer, type DialectSettings } from './http/server.ts'
+import { SilentConnections } from './http/silent-connections.ts'
 import { redaction } from './logging.ts'
 import { inviteFirstOperator } from './operations/manage-users.ts'
 import type { Payments } from './operations/payments.ts'
@@ -68,12 +69,6 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
   const prices = new PriceList(store)
   await prices.load()
   const operatorKeyHash = await hashOfOperatorKey(config, store, options.onOperatorKey)
-  const policy = {
-    capturePolicy: config.OBOL_CAPTURE_POLICY,
-    refundGrantDays: config.OBOL_REFUND_GRANT_DAYS,
-    topUpUrl: config.OBOL_TOP_UP_URL,
-    keyPrefix: config.OBOL_KEY_PREFIX,
-  }
   const publicUrl = (): string => config.OBOL_PUBLIC_URL ?? http.listeningOrigin
   const payments = paymentsOf(config, { store, clock, publicUrl })
   const keyRing = new KeyRing(store, clock)
@@ -81,7 +76,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
   const services: Services = {
     store,
     prices,
-    policy,
+    policy: policyOf(config),
     payments,
     invoicing: invoicingOf(config),
     clock,
@@ -107,17 +102,32 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
   const webhooks = makeWebhooks(services, log)
   const background = startBackground(services, { log, webhooks, ownUrl: () => (http.server.listening ? http.listeningOrigin : null) })
   const ownPorts: OwnPort[] = []
-  const close = closer({ http, ownPorts, background, sender, store })
+  const silent = new SilentConnections()
+  silent.watch(http.server)
+  const close = closer({ http, silent, ownPorts, background, sender, store })
   try {
     await http.ready()
     const ports = (config.OBOL_DIALECT_PORTS ?? []).map(({ dialect, value: port }) => ({ dialect, port }))
     ownPorts.push(...(await openOwnPorts(http, { host: config.OBOL_HOST, ports, mounts })))
-    for (const own of ownPorts) log.info(`${own.dialect} is at ${own.address}`)
+    for (const own of ownPorts) {
+      silent.watch(own.server)
+      log.info(`${own.dialect} is at ${own.address}`)
+    }
     const address = await http.listen({ host: config.OBOL_HOST, port: config.OBOL_PORT })
     return { services, http, address, ownPorts, log, close }
   } catch (cause) {
     await close()
     throw cause
+  }
+}
+
+/** The settings that decide what operations do. */
+function policyOf(config: Config): Services['policy'] {
+  return {
+    capturePolicy: config.OBOL_CAPTURE_POLICY,
+    refundGrantDays: config.OBOL_REFUND_GRANT_DAYS,
+    topUpUrl: config.OBOL_TOP_UP_URL,
+    keyPrefix: config.OBOL_KEY_PREFIX,
   }
 }
 
@@ -215,6 +225,7 @@ const HANG_UP_MS = 50
 
 interface Running {
   readonly http: FastifyInstance
+  readonly silent: SilentConnections
   readonly ownPorts: readonly OwnPort[]
   readonly background: Background
   readonly sender: Sender
@@ -222,12 +233,13 @@ interface Running {
 }
 
 /** Stops in the order in which nothing is lost: no new requests, then no new work, then the store. */
-function closer({ http, ownPorts, background, sender, store }: Running): () => Promise<void> {
+function closer({ http, silent, ownPorts, background, sender, store }: Running): () => Promise<void> {
   let closing: Promise<void> | null = null
   const closeAll = async (): Promise<void> => {
     const servers = [http.server, ...ownPorts.map(({ server }) => server)]
     const hangUp = (): void => {
       for (const server of servers) server.closeIdleConnections()
+      silent.hangUp()
     }
     const hangingUp = setInterval(hangUp, HANG_UP_MS)
     const others = ownPorts.map(({ server }) => new Promise<void>((done, fail) => server.close((fault) => (fault ? fail(fault) : done()))))

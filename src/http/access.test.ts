@@ -24,6 +24,7 @@ import { INSTALLED_DIALECTS } from './dialects/installed.ts'
 /** What customers may call with their own key; everything else under /v1 is the operator's. */
 const CUSTOMER_ROUTES = new Set([
   'GET /v1/credits',
+  'GET /v1/credits/stream',
   'GET /v1/key',
   'GET /v1/keys',
   'POST /v1/keys',

@@ -35,6 +35,10 @@ declare module 'fastify' {
     /** Where its callers put their secret; by default `Authorization: Bearer`. */
     secretOf?: (request: FastifyRequest) => string | undefined
   }
+  interface FastifyInstance {
+    /** Why whoever sent a request may not send it any more, as a code; null: they may. For answers that last. */
+    recheck: (request: FastifyRequest) => Promise<string | null>
+  }
   interface FastifyRequest {
     /** Null: nobody has said who they are. */
     identity: Identity | null
@@ -58,6 +62,7 @@ export interface AccessOptions {
 /** Authenticates every request before its body is read, and counts it against its key's rate limit. */
 export function guardAccess(app: FastifyInstance, options: AccessOptions): void {
   app.decorateRequest('identity', null)
+  app.decorate('recheck', (request: FastifyRequest) => recheck(request, options))
   app.addHook('onRoute', (route) => {
     if (route.config?.access === undefined) throw new Error(`${String(route.method)} ${route.url} does not say who may call it`)
   })
@@ -87,6 +92,13 @@ function admit(request: FastifyRequest, reply: FastifyReply, { options, access, 
     lookUp(secret, options).then((found) => {
       done(isRefusal(found) ? refusalError(found) : admitAs(found, request, reply, { options, access }))
     }, done)
+}
+
+async function recheck(request: FastifyRequest, options: AccessOptions): Promise<string | null> {
+  const { secretOf = bearerOf } = request.routeOptions.config
+  const secret = secretOf(request) ?? ''
+  const found = identify(hashSecret(secret), options) ?? (await lookUp(secret, options))
+  return isRefusal(found) ? found.refused : null
 }
 
 /** Who a secret's hash is known to be of: without a promise, since nearly every request comes this way. */

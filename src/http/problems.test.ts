@@ -28,6 +28,7 @@ import { readConfig } from '../config.ts'
 import { type EndpointId, objectId } from '../core/ids.ts'
 import { MAX_PURCHASE_EVENTS } from '../core/purchase.ts'
 import { MAX_RESENDS } from '../stores/webhooks/deliveries.ts'
+import { MAX_STREAMS_OF_ONE } from './native/credit-streams.ts'
 import { PROBLEMS, type ProblemCode } from './problems.ts'
 
 const HOUR_MS = 3_600_000
@@ -472,6 +473,18 @@ const REACHED: Reached = {
     },
   ],
   event_not_found: [404, async (scene) => scene.post(`/v1/webhook-endpoints/${await anEndpoint(scene)}/resend`, { event: 'evt_none' })],
+  too_many_streams: [
+    429,
+    async (scene) => {
+      const { secret } = await makeKey(scene, scene.account)
+      const open = () => fetch(`${scene.url}/v1/credits/stream`, { headers: { authorization: `Bearer ${secret}` } })
+      const streams = await Promise.all(Array.from({ length: MAX_STREAMS_OF_ONE }, open))
+      assert.ok(streams.every(({ status }) => status === 200))
+      const refused = await scene.get('/v1/credits/stream', secret)
+      for (const { body } of streams) await body?.cancel()
+      return refused
+    },
+  ],
   invalid_request: [400, ({ post }) => post('/v1/accounts', { name: 'One', nickname: 'Uno' })],
   invalid_json: [400, ({ post }) => post('/v1/accounts', '{"name":')],
   invalid_cursor: [400, ({ get }) => get('/v1/accounts?starting_after=nonsense')],

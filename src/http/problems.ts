@@ -289,6 +289,12 @@ const HTTP_PROBLEMS = {
     meaning: 'The body is not `application/json`.',
     fix: 'Send `Content-Type: application/json`.',
   },
+  too_many_streams: {
+    status: 429,
+    title: 'Too many streams',
+    meaning: 'The key or user has as many streams open as it may, or the account, or the server has.',
+    fix: 'Close streams that are not used: one is enough for a page or a process. Then wait for Retry-After seconds.',
+  },
   rate_limited: {
     status: 429,
     title: 'Rate limited',

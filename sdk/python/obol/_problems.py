@@ -103,6 +103,7 @@ __all__ = [
     "TooManyOpenHoldsError",
     "TooManyRefundsError",
     "TooManyResendsError",
+    "TooManyStreamsError",
     "TooManyWebhookEndpointsError",
     "TopupAmountOutOfRangeError",
     "TopupNotFoundError",
@@ -772,6 +773,14 @@ class TooManyResendsError(ConflictError):
     what_to_do = "Wait until those that wait have been accepted, or replay the time in which the events happened."
 
 
+class TooManyStreamsError(TryLaterError):
+    """429 `too_many_streams`: The key or user has as many streams open as it may, or the account, or the server
+    has.
+    """
+
+    what_to_do = "Close streams that are not used: one is enough for a page or a process. Then wait for Retry-After seconds."
+
+
 class TooManyWebhookEndpointsError(ConflictError):
     """409 `too_many_webhook_endpoints`: There are as many webhook endpoints as one account, or the operator, may
     have.
@@ -988,6 +997,7 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "too_many_open_holds": TooManyOpenHoldsError,
     "too_many_refunds": TooManyRefundsError,
     "too_many_resends": TooManyResendsError,
+    "too_many_streams": TooManyStreamsError,
     "too_many_webhook_endpoints": TooManyWebhookEndpointsError,
     "topup_amount_out_of_range": TopupAmountOutOfRangeError,
     "topup_not_found": TopupNotFoundError,

@@ -190,7 +190,7 @@ interface Rendered {
  * Keeps the rendered answer of each state: states are values, so one that has not changed needs no second rendering. Time alone
  * changes an answer only when a grant starts or nears its end, a hold ends, or a budget's window turns.
  */
-class RenderedCredits {
+export class RenderedCredits {
   readonly #rendered = new WeakMap<AccountState, Map<number, Rendered>>()
   readonly #topUpUrl: string | null
 

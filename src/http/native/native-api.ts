@@ -8,6 +8,7 @@ import { authRoutes } from './auth.ts'
 import { chargeRoutes } from './charges.ts'
 import { checkoutSessionRoutes } from './checkout-sessions.ts'
 import { creditsRoutes } from './credits.ts'
+import { creditsStreamRoute } from './credits-stream.ts'
 import { estimateRoutes } from './estimates.ts'
 import { eventRoutes } from './events.ts'
 import { grantRoutes } from './grants.ts'
@@ -32,6 +33,7 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   const app = instance as unknown as NativeApp
   app.addSchema(ProblemBody)
   creditsRoutes(app, context)
+  creditsStreamRoute(app, context)
   keyRoutes(app, context)
   verifyKeyRoutes(app, context)
   usageRoutes(app, context)

@@ -82,6 +82,7 @@ async function everyOperation(call: TestObol['call'], clock: { nowMs: number }):
   await call('GET', `/v1/accounts/external:one/credits?at=${inMs(-30_000)}`)
   for (const path of [
     '/v1/credits',
+    '/v1/credits/stream',
     '/v1/key',
     '/v1/keys',
     '/v1/grants',
@@ -189,7 +190,8 @@ test('the OpenAPI document', async (t) => {
       assert.equal(success.length, 1, id)
       assert.ok(item.responses.default.content['application/problem+json'], id)
       const { content } = item.responses[success[0] ?? '']
-      assert.ok(content['application/json'] ?? content['application/pdf'], id)
+      const type = id === 'streamCredits' ? content['text/event-stream'] : (content['application/json'] ?? content['application/pdf'])
+      assert.ok(type, id)
     }
   })
 

@@ -976,6 +976,17 @@ export class TooManyResendsError extends ConflictError {
 }
 
 /**
+ * 429 `too_many_streams`: The key or user has as many streams open as it may, or the account, or the server has.
+ *
+ * Close streams that are not used: one is enough for a page or a process. Then wait for Retry-After seconds.
+ */
+export class TooManyStreamsError extends TryLaterError {
+  override readonly name: string = 'TooManyStreamsError'
+  override readonly whatToDo: string =
+    'Close streams that are not used: one is enough for a page or a process. Then wait for Retry-After seconds.'
+}
+
+/**
  * 409 `too_many_webhook_endpoints`: There are as many webhook endpoints as one account, or the operator, may have.
  *
  * Remove endpoints that are not used, or let one hear of more events.
@@ -1256,6 +1267,7 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['too_many_open_holds', TooManyOpenHoldsError],
   ['too_many_refunds', TooManyRefundsError],
   ['too_many_resends', TooManyResendsError],
+  ['too_many_streams', TooManyStreamsError],
   ['too_many_webhook_endpoints', TooManyWebhookEndpointsError],
   ['topup_amount_out_of_range', TopupAmountOutOfRangeError],
   ['topup_not_found', TopupNotFoundError],
