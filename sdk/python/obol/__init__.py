@@ -6,11 +6,12 @@
     print(obol.credits.get().credit_types["credits"].available)
 """
 
-from . import _afford, _errors, _problems, _session, _shapes, _usage_summary, _watch, webhooks
+from . import _afford, _errors, _follow, _problems, _session, _shapes, _usage_summary, _watch, webhooks
 from ._afford import *  # noqa: F403
 from ._answers import outcome_error
 from ._client import AsyncObol, Obol
 from ._errors import *  # noqa: F403
+from ._follow import *  # noqa: F403
 from ._pages import AsyncCsvPages, AsyncPages, CsvPages, Page, Pages
 from ._problems import *  # noqa: F403
 from ._request import NOT_GIVEN, AnswerFacts, CallOptions, NotGiven
@@ -38,6 +39,7 @@ __all__ = [
 ]
 __all__ += _afford.__all__
 __all__ += _errors.__all__
+__all__ += _follow.__all__
 __all__ += _problems.__all__
 __all__ += _session.__all__
 __all__ += _shapes.__all__

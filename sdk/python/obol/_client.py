@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ._async_resources import AsyncResources
 from ._errors import InvalidArgumentError
 from ._exchange import Ending
+from ._follow import CreditsUpdate, follow_credits
 from ._planning import AsyncPlanning, Planning
-from ._request import CallOptions, Request
+from ._request import NOT_GIVEN, CallOptions, NotGiven, Request
 from ._resources import Resources
 from ._transport import CallEndedError, Transport
 
@@ -37,6 +38,14 @@ class Obol(Resources, Planning):
     ) -> None:
         self._transport = Transport(base_url, api_key, timeout=timeout, max_retries=max_retries, headers=headers, tls=tls)
         super().__init__(self._transport.call)
+
+    def follow_credits(self, *, account: str | NotGiven = NOT_GIVEN, after: str | NotGiven = NOT_GIVEN) -> Iterator[CreditsUpdate]:
+        """What the account has: at once as it is, and then each time that it changes, within a fraction of a second, for ever.
+
+        One connection is kept for it, and made again when it breaks; a key that does not work any more ends it with the server's error.
+        `after`: the `id` of the last update that an earlier reader saw.
+        """
+        return follow_credits(self._transport, account, after, Ending())
 
     def close(self) -> None:
         """Closes connections that are kept."""
@@ -80,6 +89,26 @@ class AsyncObol(AsyncResources, AsyncPlanning):
             raise
         except CallEndedError as cause:
             raise asyncio.CancelledError from cause
+
+    async def follow_credits(
+        self, *, account: str | NotGiven = NOT_GIVEN, after: str | NotGiven = NOT_GIVEN
+    ) -> AsyncIterator[CreditsUpdate]:
+        """What the account has: at once as it is, and then each time that it changes, within a fraction of a second, for ever.
+
+        One connection is kept for it, and made again when it breaks; a key that does not work any more ends it with the server's error.
+        `after`: the `id` of the last update that an earlier reader saw.
+        """
+        ending = Ending()
+        updates = follow_credits(self._transport, account, after, ending)
+        # A thread of its own: those of the calls are for what ends.
+        thread = ThreadPoolExecutor(1, thread_name_prefix="obol-follow")
+        try:
+            while True:
+                yield await asyncio.wrap_future(thread.submit(next, updates))
+        finally:
+            ending.end()
+            thread.submit(updates.close)
+            thread.shutdown(wait=False)
 
     async def aclose(self) -> None:
         """Closes connections that are kept, and ends the threads."""

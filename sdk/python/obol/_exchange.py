@@ -82,13 +82,13 @@ class _Reader(io.RawIOBase):
 
     def __init__(self, sock: socket.socket, until: float) -> None:
         self._sock = sock
-        self._until = until
+        self.until = until
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(left(self._until))
+        self._sock.settimeout(left(self.until))
         return self._sock.recv_into(buffer)
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -102,6 +102,40 @@ def left(until: float) -> float:
     if seconds <= 0:
         raise OutOfTimeError
     return seconds
+
+
+_PIECE_BYTES = 65_536
+
+
+class Stream:
+    """An answer that is read as it comes, on a connection of its own. Another thread may end it."""
+
+    def __init__(self, sock: socket.socket, ending: Ending, until: float) -> None:
+        self._sock = sock
+        self._ending = ending
+        self._reader = _Reader(sock, until)
+        self._response = http.client.HTTPResponse(self._reader, method="GET")  # type: ignore[arg-type]
+
+    def begin(self) -> RawAnswer:
+        """Reads the head of the answer, and the whole answer unless it is a stream of events."""
+        self._response.begin()
+        headers = {name.lower(): text for name, text in self._response.getheaders()}
+        is_stream = self._response.status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
+        return RawAnswer(self._response.status, headers, b"" if is_stream else self._response.read())
+
+    def read(self, until: float) -> bytes:
+        """What has come; nothing: it has ended. Raises OutOfTimeError, OSError, HTTPException."""
+        self._reader.until = until
+        try:
+            return self._response.read1(_PIECE_BYTES)
+        except TimeoutError as cause:
+            raise OutOfTimeError from cause
+
+    def close(self) -> None:
+        """Leaves it, whatever is still to come."""
+        self._ending.watch(None)
+        self._response.close()
+        self._sock.close()
 
 
 class Connections:
@@ -144,6 +178,22 @@ class Connections:
                 self._keep(sock)
             else:
                 sock.close()
+
+    def open_stream(self, target: str, headers: Mapping[str, str], until: float, ending: Ending) -> tuple[Stream, RawAnswer]:
+        """Asks for a stream. Raises as an exchange does."""
+        sock = self._connect(until)
+        ending.watch(sock)
+        stream = Stream(sock, ending, until)
+        try:
+            sock.settimeout(left(until))
+            sock.sendall(self._head("GET", target, headers, None))
+            return stream, stream.begin()
+        except TimeoutError as cause:
+            stream.close()
+            raise OutOfTimeError from cause
+        except BaseException:
+            stream.close()
+            raise
 
     def _converse(self, sock: socket.socket, method: str, request: bytes, until: float) -> tuple[RawAnswer, bool]:
         sock.settimeout(left(until))

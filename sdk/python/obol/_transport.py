@@ -8,7 +8,8 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -25,7 +26,7 @@ from ._errors import (
     TryLaterError,
     UnexpectedAnswerError,
 )
-from ._exchange import Connections, Ending, NeverSentError, OutOfTimeError, RawAnswer, StaleConnectionError
+from ._exchange import Connections, Ending, NeverSentError, OutOfTimeError, RawAnswer, StaleConnectionError, Stream
 from ._json import UnreadableError, decode, write_body, write_query
 from ._request import AnswerFacts, CallOptions, Request
 
@@ -58,6 +59,15 @@ class _Prepared:
     key: str | None
     timeout: float
     max_retries: int
+
+
+@dataclass(frozen=True)
+class OpenStream:
+    """A stream of events that is open."""
+
+    stream: Stream
+    #: With the id that the server's log knows the request by.
+    facts: CallFacts
 
 
 class Transport:
@@ -110,7 +120,8 @@ class Transport:
                 answer = self._attempt(prepared, facts, ending)
                 return self._received(prepared, answer, facts, result)
             except ObolError as fault:
-                seconds = _wait_before_repeating(fault, prepared, attempts, None if answer is None else retry_after(answer.headers))
+                asked = None if answer is None else retry_after(answer.headers)
+                seconds = wait_before_repeating(fault, prepared.request.repeat, attempts, prepared.max_retries, asked)
                 if seconds is None:
                     raise
             if ending.event.wait(seconds):
@@ -131,28 +142,49 @@ class Transport:
             )
         return value
 
+    def open_stream(self, request: Request, headers: Mapping[str, str], facts: CallFacts, ending: Ending) -> OpenStream:
+        """Opens a stream of events, with one attempt. Raises what its answer is an error of when it is none."""
+        prepared = self._prepare(request, CallOptions(headers=headers))
+        sent = {**self._headers_of(prepared), "accept": "text/event-stream, application/problem+json"}
+        with self.telling(facts, ending, prepared.timeout):
+            until = time.monotonic() + prepared.timeout
+            stream, answer = self._connections.open_stream(prepared.target, sent, until, ending)
+        named = CallFacts(answer.headers.get("x-request-id"), None, facts.attempts)
+        if answer.status == 200 and answer.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            return OpenStream(stream, named)
+        stream.close()
+        read_answer(answer, named, is_export=False)
+        raise UnexpectedAnswerError(f"What answered is no stream of events: {answer.status}.", answer.status, named)
+
     def _attempt(self, prepared: _Prepared, facts: CallFacts, ending: Ending) -> RawAnswer:
         request = prepared.request
         headers = self._headers_of(prepared)
         until = time.monotonic() + prepared.timeout
-        server = f"{self._address.scheme}://{self._address.netloc}"
         # What may not be sent twice is not sent on a connection that may just be closing.
         is_fresh = request.repeat == "never"
-        while True:
-            try:
-                return self._connections.exchange(
-                    request.method, prepared.target, headers, prepared.body, until, ending, is_fresh
-                )
-            except StaleConnectionError:
-                is_fresh = True
-            except OutOfTimeError as cause:
-                raise TimeoutError(f"{server} gave no whole answer within {prepared.timeout:g} s.", facts) from cause
-            except (OSError, http.client.HTTPException, NeverSentError) as cause:
-                if ending.event.is_set():
-                    raise CallEndedError from cause
-                error = ConnectionError(f"{server} cannot be reached, or hung up: {cause or type(cause).__name__}.", facts)
-                error.was_never_sent = isinstance(cause, NeverSentError)
-                raise error from cause
+        with self.telling(facts, ending, prepared.timeout):
+            while True:
+                try:
+                    return self._connections.exchange(
+                        request.method, prepared.target, headers, prepared.body, until, ending, is_fresh
+                    )
+                except StaleConnectionError:
+                    is_fresh = True
+
+    @contextmanager
+    def telling(self, facts: CallFacts, ending: Ending, seconds: float) -> Iterator[None]:
+        """Tells what breaks inside as the errors of the client."""
+        server = f"{self._address.scheme}://{self._address.netloc}"
+        try:
+            yield
+        except OutOfTimeError as cause:
+            raise TimeoutError(f"{server} gave no whole answer within {seconds:g} s.", facts) from cause
+        except (OSError, http.client.HTTPException, NeverSentError) as cause:
+            if ending.event.is_set():
+                raise CallEndedError from cause
+            error = ConnectionError(f"{server} cannot be reached, or hung up: {cause or type(cause).__name__}.", facts)
+            error.was_never_sent = isinstance(cause, NeverSentError)
+            raise error from cause
 
     def _headers_of(self, prepared: _Prepared) -> dict[str, str]:
         csv = "text/csv, application/problem+json"
@@ -184,12 +216,12 @@ def _key_of(request: Request) -> str | None:
     raise InvalidArgumentError(f"idempotency_key is {request.idempotency_key!r}: give 1 to 255 printable ASCII characters.")
 
 
-def _wait_before_repeating(fault: ObolError, prepared: _Prepared, attempts: int, asked: float | None) -> float | None:
+def wait_before_repeating(fault: ObolError, repeat: str, attempts: int, max_retries: float, asked: float | None) -> float | None:
     """How long to wait before the request is sent again; None: it is not."""
-    if attempts > prepared.max_retries or not _may_repeat(fault, prepared.request.repeat):
+    if attempts > max_retries or not _may_repeat(fault, repeat):
         return None
     if asked is None:
-        return random.random() * min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempts)
+        return random.random() * min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempts, 10))
     # Never earlier than asked for; and not all callers at that same moment.
     return None if asked > _LONGEST_RETRY_AFTER else asked + random.random() * _FIRST_WAIT
 

@@ -24,7 +24,18 @@ export interface RawAnswer {
 }
 
 /** Sends, and reads the whole answer. Throws ConnectionError, TimeoutError or CallAbortedError, and never takes longer than it may. */
-export async function attempt(request: AttemptRequest): Promise<RawAnswer> {
+export function attempt(request: AttemptRequest): Promise<RawAnswer> {
+  return within(request, async (signal) => {
+    const response = await sendOnce(request, signal)
+    return { status: response.status, headers: response.headers, text: await response.text() }
+  })
+}
+
+/** What a wait is for, and how long it may take. */
+export type Waiting = Pick<AttemptRequest, 'url' | 'timeoutMs' | 'signal' | 'facts'>
+
+/** Waits for something of a server: no longer than it may take, nor than the caller does. Throws as an attempt does. */
+export async function within<Value>(request: Waiting, work: (signal: AbortSignal) => Promise<Value>): Promise<Value> {
   const { signal, timeoutMs } = request
   const ending = new AbortController()
   let hasTimedOut = false
@@ -37,7 +48,7 @@ export async function attempt(request: AttemptRequest): Promise<RawAnswer> {
   if (signal?.aborted) onAbort()
   try {
     // Beside it stands the signal: a fetch that does not look at it cannot keep the caller.
-    return await Promise.race([exchange(request, ending.signal), ended(ending.signal)])
+    return await Promise.race([work(ending.signal), ended(ending.signal)])
   } catch (cause) {
     throw faultOf(cause, request, hasTimedOut)
   } finally {
@@ -47,9 +58,8 @@ export async function attempt(request: AttemptRequest): Promise<RawAnswer> {
 }
 
 /** A redirect is not followed: it would carry the key elsewhere, and make a GET of a POST. Workers throw at other fields of a request. */
-async function exchange({ fetch, url, init }: AttemptRequest, signal: AbortSignal): Promise<RawAnswer> {
-  const response = await fetch(url, { ...init, signal, redirect: 'manual' })
-  return { status: response.status, headers: response.headers, text: await response.text() }
+export function sendOnce({ fetch, url, init }: AttemptRequest, signal: AbortSignal): Promise<Response> {
+  return fetch(url, { ...init, signal, redirect: 'manual' })
 }
 
 function ended(signal: AbortSignal): Promise<never> {
@@ -60,7 +70,7 @@ function ended(signal: AbortSignal): Promise<never> {
   })
 }
 
-function faultOf(cause: unknown, { url, timeoutMs, signal, facts }: AttemptRequest, hasTimedOut: boolean): ObolError {
+function faultOf(cause: unknown, { url, timeoutMs, signal, facts }: Waiting, hasTimedOut: boolean): ObolError {
   const server = new URL(url).origin
   if (hasTimedOut) return new TimeoutError(`${server} gave no whole answer within ${timeoutMs} ms.`, facts, { cause })
   if (signal?.aborted) return new CallAbortedError('The call was ended by its signal.', facts, { cause: signal.reason })

@@ -36,20 +36,25 @@ const MAX_RETRIES = 2
 const MAX_TIMEOUT_MS = 2_147_483_647
 
 /**
- * Makes what resources call with. Throws InvalidArgumentError for options that cannot work. An address or key that is not there at all fails
- * the calls instead: frameworks load modules while they build, where settings are not set yet.
+ * Reads how to call. Throws InvalidArgumentError for options that cannot work. An address or key that is not there at all fails the calls
+ * instead: frameworks load modules while they build, where settings are not set yet.
  */
-export function makeCall(options: ClientOptions): Call {
+export function readOptions(options: ClientOptions): Client {
   const baseUrl = readBaseUrl(options.baseUrl)
   const key = readKeySource(options.apiKey)
   const fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init))
   const defaults = { timeoutMs: options.timeoutMs ?? TIMEOUT_MS, maxRetries: options.maxRetries ?? MAX_RETRIES }
   checkLimits(defaults)
-  const client: Client = { baseUrl, key, fetch, headers: options.headers ?? {}, ...defaults }
+  return { baseUrl, key, fetch, headers: options.headers ?? {}, ...defaults }
+}
+
+/** Makes what resources call with. */
+export function makeCall(client: Client): Call {
   return <Body>(request: CallRequest, callOptions: KeyedCallOptions = {}) => send(client, request, callOptions) as Promise<Body>
 }
 
-interface Client {
+/** How a client calls, with what it left open filled in. */
+export interface Client {
   /** Null: it was not given. */
   readonly baseUrl: string | null
   readonly key: () => Promise<string>
@@ -63,8 +68,7 @@ async function send(client: Client, request: CallRequest, options: KeyedCallOpti
   const { timeoutMs = client.timeoutMs, maxRetries = client.maxRetries, signal } = options
   checkLimits({ timeoutMs, maxRetries })
   const idempotencyKey = keyOf(request, options)
-  if (client.baseUrl === null) throw new InvalidArgumentError(noAddress(undefined))
-  const url = `${client.baseUrl}${request.path}${writeQuery(request.query ?? {})}`
+  const url = addressOf(client, request)
   const body = request.body === undefined ? {} : { body: writeBody(request.body) }
   const isCsv = request.isExport === true
   for (let attempts = 1; ; attempts++) {
@@ -81,6 +85,12 @@ async function send(client: Client, request: CallRequest, options: KeyedCallOpti
       await pause(waitMs, signal, facts)
     }
   }
+}
+
+/** Where a request goes. Throws InvalidArgumentError when the client was given no address. */
+export function addressOf({ baseUrl }: Client, { path, query = {} }: Pick<CallRequest, 'path' | 'query'>): string {
+  if (baseUrl === null) throw new InvalidArgumentError(noAddress(undefined))
+  return `${baseUrl}${path}${writeQuery(query)}`
 }
 
 function received(

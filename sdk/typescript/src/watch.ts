@@ -4,6 +4,7 @@ import { type Amount, compareAmounts } from './amounts.ts'
 import type { Credits, Event } from './api/shapes.ts'
 import { ConnectionError, InvalidArgumentError, TimeoutError, TryLaterError } from './errors.ts'
 import type { Obol } from './obol.ts'
+import { pause } from './pause.ts'
 import type { AnswerFacts } from './resource.ts'
 
 /** How much is left, in words. */
@@ -75,20 +76,6 @@ async function looking<Value>(look: () => Promise<Value>, signal: AbortSignal | 
     if (isPassing || signal?.aborted) return null
     throw fault
   }
-}
-
-/** Waits; ends early, without an error, when the signal says so. */
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal?.addEventListener('abort', end, { once: true })
-    if (signal?.aborted) end()
-  })
 }
 
 /** How a feed is followed. */
