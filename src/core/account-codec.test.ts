@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { paymentMethod, subscription } from '../../test/running/arbitrary-plans.ts'
 import {
   type AccountState,
   emptyAccount,
@@ -115,6 +116,9 @@ const anyState: fc.Arbitrary<AccountState> = fc.record(
     holds: fc.array(hold, { maxLength: 3 }),
     checkouts: fc.array(fc.record({ seq, expiresAtMs: ms }, PLAIN), { maxLength: 3 }),
     freezes: fc.array(freeze, { maxLength: 3 }),
+    subscriptions: fc.array(subscription, { maxLength: 2 }),
+    paymentMethod: fc.option(paymentMethod),
+    clock: fc.option(fc.record({ clock: text, nowMs: ms }, PLAIN)),
     budgets: fc.array(budget, { maxLength: 3 }),
     keys: fc.nat(),
     hour: fc.record({ startMs: ms, rows: fc.array(usageRow, { maxLength: 3 }) }, PLAIN),
@@ -182,6 +186,9 @@ const STATE: AccountState = {
   ],
   checkouts: [{ seq: 9, expiresAtMs: 10 }],
   freezes: [{ seq: 11, purchase: 2, creditType: 'credits', parts: [{ grant: 4, held: micro(6n) }] }],
+  subscriptions: [],
+  paymentMethod: null,
+  clock: null,
   budgets: [
     {
       key: 2,
@@ -215,12 +222,84 @@ const STATE: AccountState = {
 }
 
 const STATE_TEXT =
-  '[2,5,12,1795000000000,"active","cap",' +
+  '[3,5,12,1795000000000,"active","cap",' +
   '[["credits",[[3,"plan",20,1,2,1,null,"10","4","expired"],[4,"promo",30,1,null,0,2,"0","0",null]],"1","2","3","4","5","9200000000000000000"]],' +
   '[[6,"credits","op",null,7,8,null,"5",[[3,"4"]]]],' +
   '[[9,10]],[[11,2,"credits",[[4,"6"]]]],' +
   '[[2,"9","day","UTC",null,10,11,2,"-1"]],' +
   '1,3600000,[["op",2,"credits",1,"3",0,"0",[["second","1500000000000"]]]],8640000000000000]'
+
+/** The same with what most accounts have not. */
+const SUBSCRIBED: AccountState = {
+  ...STATE,
+  subscriptions: [
+    {
+      seq: 7,
+      startedAtMs: 1,
+      terms: {
+        plan: 'pro',
+        version: 2,
+        name: 'Pro',
+        every: { unit: 'month', count: 1 },
+        timeZone: 'UTC',
+        credits: [{ creditType: 'credits', credits: micro(9n), rollover: { percent: 50, cap: micro(3n), periods: 1 } }],
+        welcome: [{ creditType: 'credits', credits: micro(2n), lifeDays: null }],
+        trial: { days: 7, credits: [{ creditType: 'credits', credits: micro(1n) }] },
+        price: { amountMinor: 900, currency: 'eur' },
+      },
+      anchorMs: 2,
+      phase: 'running',
+      period: { index: 0, startMs: 2, endMs: 3 },
+      grants: [8],
+      hasBegun: true,
+      change: null,
+      isCanceled: false,
+      credit: { amountMinor: 4, currency: 'eur' },
+      collection: {
+        amountMinor: 900,
+        currency: 'eur',
+        change: null,
+        declines: 1,
+        nextAttemptMs: null,
+        graceEndsMs: 6,
+        attempt: {
+          seq: 9,
+          amountMinor: 900,
+          currency: 'eur',
+          via: 'page',
+          provider: 'sandbox',
+          isLive: false,
+          customer: null,
+          method: null,
+          payment: null,
+          page: { reference: 'r', url: 'u' },
+          expiresAtMs: 5,
+        },
+        lastFailure: 'declined',
+      },
+      lastPayment: { amountMinor: 900, currency: 'eur', payment: 'p', atMs: 2 },
+      ended: null,
+      metadata: { a: 'b' },
+    },
+  ],
+  paymentMethod: { provider: 'sandbox', isLive: false, customer: 'c', method: 'm', label: 'visa 4242', fingerprint: null },
+  clock: { clock: 'clk_1', nowMs: 1 },
+}
+
+const PLAN_TEXT =
+  '{"plan":"pro","version":2,"name":"Pro","every":{"unit":"month","count":1},"timeZone":"UTC",' +
+  '"credits":[{"creditType":"credits","credits":"9","rollover":{"percent":50,"cap":"3","periods":1}}],' +
+  '"welcome":[{"creditType":"credits","credits":"2","lifeDays":null}],' +
+  '"trial":{"days":7,"credits":[{"creditType":"credits","credits":"1"}]},"price":{"amountMinor":900,"currency":"eur"}}'
+const SUBSCRIBED_TEXT =
+  `${STATE_TEXT.slice(0, -1)},{"subscriptions":[{"seq":7,"startedAtMs":1,"terms":${PLAN_TEXT},"anchorMs":2,"phase":"running",` +
+  '"period":{"index":0,"startMs":2,"endMs":3},"grants":[8],"hasBegun":true,"change":null,"isCanceled":false,' +
+  '"credit":{"amountMinor":4,"currency":"eur"},"collection":{"amountMinor":900,"currency":"eur","change":null,"declines":1,' +
+  '"nextAttemptMs":null,"graceEndsMs":6,"attempt":{"seq":9,"amountMinor":900,"currency":"eur","via":"page","provider":"sandbox",' +
+  '"isLive":false,"customer":null,"method":null,"payment":null,"expiresAtMs":5,"page":{"reference":"r","url":"u"}},"lastFailure":"declined"},' +
+  '"lastPayment":{"amountMinor":900,"currency":"eur","payment":"p","atMs":2},"ended":null,"metadata":{"a":"b"}}],' +
+  '"paymentMethod":{"provider":"sandbox","isLive":false,"customer":"c","method":"m","label":"visa 4242","fingerprint":null},' +
+  '"clock":{"clock":"clk_1","nowMs":1}}]'
 
 test('every state is read back as it was written', () => {
   fc.assert(
@@ -259,6 +338,9 @@ test('different states give different texts', () => {
     { hour: { startMs: 0, rows: STATE.hour.rows } },
     { hour: { startMs: 3_600_000, rows: [] } },
     { dueMs: 0 },
+    { subscriptions: SUBSCRIBED.subscriptions },
+    { paymentMethod: SUBSCRIBED.paymentMethod },
+    { clock: SUBSCRIBED.clock },
   ]
   const written = [STATE, ...changes.map((change) => ({ ...STATE, ...change }))].map(encodeState)
   assert.equal(new Set(written).size, changes.length + 1)
@@ -276,9 +358,14 @@ test('equal states give equal texts, in whatever order their units were counted'
 })
 
 test('a text of this format never changes shape: another shape needs another format', () => {
-  assert.equal(STATE_FORMAT, 2)
-  assert.equal(encodeState(STATE), STATE_TEXT)
-  assert.deepEqual(decodeState(STATE_TEXT), STATE)
+  assert.equal(STATE_FORMAT, 3)
+  for (const [state, written] of [
+    [STATE, STATE_TEXT],
+    [SUBSCRIBED, SUBSCRIBED_TEXT],
+  ] as const) {
+    assert.equal(encodeState(state), written)
+    assert.deepEqual(decodeState(written), state)
+  }
 })
 
 test('a text of another format is read as none', () => {

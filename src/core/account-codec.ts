@@ -1,11 +1,22 @@
 /** An account's state as one compact text, the row that a store keeps of it. */
 
-import type { AccountState, Freeze, KeyBudget, OpenGrant, OpenHold, Pool, UsageRow } from './account.ts'
+import {
+  type AccountState,
+  emptyAccount,
+  type Freeze,
+  type KeyBudget,
+  type OpenGrant,
+  type OpenHold,
+  type Pool,
+  type UsageRow,
+} from './account.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
+import type { PaymentMethod } from './payment.ts'
+import { decodeSubscription, type EncodedSubscription, encodePaymentMethod, encodeSubscription } from './subscription-codec.ts'
 
 /** Rises when the text changes shape; a text of another format is folded anew from the journal. */
-export const STATE_FORMAT = 2
+export const STATE_FORMAT = 3
 
 type Text = string
 type EncodedGrant = readonly [
@@ -42,7 +53,15 @@ type EncodedState = readonly [
   hourMs: number,
   usage: readonly EncodedUsage[],
   dueMs: number,
+  /** What most accounts have not; left out of the text of those. */
+  more?: EncodedMore,
 ]
+
+interface EncodedMore {
+  readonly subscriptions: readonly EncodedSubscription[]
+  readonly paymentMethod: PaymentMethod | null
+  readonly clock: AccountState['clock']
+}
 
 /** Writes a state. Equal states give equal texts. */
 export function encodeState(state: AccountState): string {
@@ -64,14 +83,24 @@ export function encodeState(state: AccountState): string {
     hour.rows.map(encodeUsage),
     dueMs,
   ]
-  return JSON.stringify(encoded)
+  const more = encodeMore(state)
+  return JSON.stringify(more === null ? encoded : [...encoded, more])
+}
+
+function encodeMore({ subscriptions, paymentMethod, clock }: AccountState): EncodedMore | null {
+  if (subscriptions.length === 0 && paymentMethod === null && clock === null) return null
+  return {
+    subscriptions: subscriptions.map(encodeSubscription),
+    paymentMethod: paymentMethod && encodePaymentMethod(paymentMethod),
+    clock: clock && { clock: clock.clock, nowMs: clock.nowMs },
+  }
 }
 
 /** Reads a state; undefined when it was written in another format. */
 export function decodeState(text: string): AccountState | undefined {
   const encoded = JSON.parse(text) as EncodedState
   if (encoded[0] !== STATE_FORMAT) return undefined
-  const [, number, seq, atMs, status, capturePolicy, pools, holds, checkouts, freezes, budgets, keys, startMs, usage, dueMs] = encoded
+  const [, number, seq, atMs, status, capturePolicy, pools, holds, checkouts, freezes, budgets, keys, startMs, usage, dueMs, more] = encoded
   const hour = { startMs, rows: usage.map(decodeUsage) }
   return {
     number,
@@ -83,6 +112,9 @@ export function decodeState(text: string): AccountState | undefined {
     holds: holds.map(decodeHold),
     checkouts: checkouts.map(([checkout, expiresAtMs]) => ({ seq: checkout, expiresAtMs })),
     freezes: freezes.map(decodeFreeze),
+    subscriptions: more?.subscriptions.map(decodeSubscription) ?? emptyAccount(number).subscriptions,
+    paymentMethod: more?.paymentMethod ?? null,
+    clock: more?.clock ?? null,
     budgets: budgets.map(decodeBudget),
     keys,
     hour,

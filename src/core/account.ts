@@ -4,6 +4,8 @@ import type { Period } from './calendar.ts'
 import { FOREVER_MS } from './calendar.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
+import type { PaymentMethod } from './payment.ts'
+import type { Subscription } from './subscription.ts'
 
 /** Most grants that may be open at once; spent, expired and voided ones leave the state. */
 export const MAX_OPEN_GRANTS = 1_000
@@ -147,6 +149,13 @@ export interface OpenHour {
   readonly rows: readonly UsageRow[]
 }
 
+/** The time of a test clock, as an account that lives by it last heard it. */
+export interface ClockTime {
+  /** The clock's id. */
+  readonly clock: string
+  readonly nowMs: number
+}
+
 /** Whether an account takes charges. */
 export type AccountStatus = 'active' | 'suspended'
 
@@ -166,6 +175,12 @@ export interface AccountState {
   /** Oldest first. */
   readonly checkouts: readonly OpenCheckout[]
   readonly freezes: readonly Freeze[]
+  /** Those that have not ended, oldest first. */
+  readonly subscriptions: readonly Subscription[]
+  /** What the customer left for payments that are made without them; null: nothing. */
+  readonly paymentMethod: PaymentMethod | null
+  /** The test clock that it lives by; null: the store's own time. */
+  readonly clock: ClockTime | null
   readonly budgets: readonly KeyBudget[]
   /** Keys that are not revoked. */
   readonly keys: number
@@ -186,11 +201,24 @@ export function emptyAccount(number: number): AccountState {
     holds: [],
     checkouts: [],
     freezes: [],
+    subscriptions: [],
+    paymentMethod: null,
+    clock: null,
     budgets: [],
     keys: 0,
     hour: { startMs: 0, rows: [] },
     dueMs: FOREVER_MS,
   }
+}
+
+/** The time it is for an account: that of its test clock, or of the store; never before its last record, even if the clock has gone back. */
+export function timeOf({ clock, atMs }: Pick<AccountState, 'clock' | 'atMs'>, nowMs: number): number {
+  return Math.max(clock === null ? nowMs : clock.nowMs, atMs)
+}
+
+/** When the store's background work has something to book for an account; null: never. What a test clock brings about is booked as it is moved. */
+export function sweepDueMs({ clock, dueMs }: Pick<AccountState, 'clock' | 'dueMs'>): number | null {
+  return clock !== null || dueMs === FOREVER_MS ? null : dueMs
 }
 
 const NONE = 0n as Microcredits

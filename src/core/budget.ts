@@ -4,7 +4,7 @@ import type { AccountState, BudgetTerms, KeyBudget } from './account.ts'
 import { windowAt } from './calendar.ts'
 import { formatCredits, type Microcredits, micro, most, ZERO } from './credits.ts'
 import { heldBy } from './holds.ts'
-import type { JournalRecord } from './record.ts'
+import { givesBack, type JournalRecord, type OutcomeReported, type Refunded } from './record.ts'
 import { type Refusal, refuse } from './refusals.ts'
 
 /** A key's budget as it stands at a moment: a window that has ended counts nothing. */
@@ -77,10 +77,8 @@ export function evolveBudgets(budgets: readonly KeyBudget[], record: JournalReco
     case 'capture':
     case 'late_capture':
       return count(budgets, record, record.credits)
-    case 'refund':
-      return giveBack(budgets, record)
     default:
-      return budgets
+      return givesBack(record) ? giveBack(budgets, record) : budgets
   }
 }
 
@@ -99,7 +97,7 @@ function count(
 }
 
 /** A refund frees the budget only if its charge was counted there: in the window that is open, and not before the budget was set. */
-function giveBack(budgets: readonly KeyBudget[], record: Extract<JournalRecord, { kind: 'refund' }>): readonly KeyBudget[] {
+function giveBack(budgets: readonly KeyBudget[], record: Refunded | OutcomeReported): readonly KeyBudget[] {
   const budget = budgets.find(({ key }) => key === record.key)
   if (!budget) return budgets
   const isCounted = record.charge > budget.sinceSeq && record.chargedAtMs >= currentBudget(budget, record.atMs).windowStartMs

@@ -1,4 +1,7 @@
-/** Calendar windows (days, ISO weeks from Monday, months) in UTC or a named time zone, from times given as arguments. */
+/**
+ * Calendar windows (days, ISO weeks from Monday, months), and periods that are counted from an anchor, in UTC or a named time zone,
+ * from times given as arguments.
+ */
 
 /** How often a budget starts anew. */
 export type Period = 'lifetime' | 'day' | 'week' | 'month'
@@ -88,16 +91,23 @@ function localDate(atMs: number, timeZone: string): LocalDate {
 
 /** The moments at which the clocks of a zone show the midnight that begins a date: nearly always one, in order. */
 function midnights({ year, month, day }: LocalDate, timeZone: string): readonly number[] {
-  const asUtc = Date.UTC(year, month - 1, day)
+  return momentsOf(Date.UTC(year, month - 1, day), timeZone)
+}
+
+/**
+ * The moments at which the clocks of a zone show a time of whole seconds (read as if it were UTC): nearly always one, in order. A time
+ * that clocks jump over is the first moment after the jump.
+ */
+function momentsOf(asUtc: number, timeZone: string): readonly number[] {
   if (timeZone === 'UTC') return [asUtc]
-  // The offsets a day before and a day after bracket any change: they lead to the midnight, or the change jumped over it.
+  // The offsets a day before and a day after bracket any change: they lead to the time, or the change jumped over it.
   const offsets = [-DAY_MS, DAY_MS].map((away) => wallClockMs(asUtc + away, timeZone) - (asUtc + away))
   const candidates = [...new Set(offsets.map((offset) => asUtc - offset))].sort((a, b) => a - b)
   const exact = candidates.filter((candidate) => wallClockMs(candidate, timeZone) === asUtc)
   return exact.length > 0 ? exact : [afterGap(candidates, asUtc, timeZone)]
 }
 
-/** Midnight does not exist when clocks jump over it: binary search for the jump, the first moment of the new date. */
+/** The time does not exist when clocks jump over it: binary search for the jump, the first moment of a later time. */
 function afterGap(candidates: readonly number[], asUtc: number, timeZone: string): number {
   let before = Math.min(...candidates) - 3_600_000
   let after = Math.max(...candidates) + 3_600_000
@@ -107,4 +117,77 @@ function afterGap(candidates: readonly number[], asUtc: number, timeZone: string
     else after = middle
   }
   return after
+}
+
+/** How long a period is. */
+export interface PeriodLength {
+  readonly unit: 'day' | 'week' | 'month' | 'year'
+  readonly count: number
+}
+
+/** Periods that follow each other from an anchor, on the calendar and the wall clock of a zone. */
+export interface Recurrence {
+  readonly anchorMs: number
+  readonly every: PeriodLength
+  readonly timeZone: string
+}
+
+/** One of the periods of a recurrence. */
+export interface CountedPeriod extends Window {
+  /** The first one is 0. */
+  readonly index: number
+}
+
+/** The period of a number. One that the zone has left out (a date that was skipped) is that after it. */
+export function periodOf(recurrence: Recurrence, index: number): CountedPeriod {
+  const startMs = startOf(recurrence, index)
+  return { index, startMs, endMs: startOf(recurrence, indexAfter(recurrence, index)) }
+}
+
+/** The period that follows one. */
+export function periodAfter(recurrence: Recurrence, { index }: Pick<CountedPeriod, 'index'>): CountedPeriod {
+  return periodOf(recurrence, indexAfter(recurrence, index))
+}
+
+/** The period that holds a moment, which is not before the anchor. */
+export function periodAt(recurrence: Recurrence, atMs: number): CountedPeriod {
+  let below = 0
+  let above = 1
+  while (startOf(recurrence, above) <= atMs) above *= 2
+  while (above - below > 1) {
+    const middle = below + ((above - below) >> 1)
+    if (startOf(recurrence, middle) <= atMs) below = middle
+    else above = middle
+  }
+  return periodOf(recurrence, below)
+}
+
+/** The number of the first period that begins later than one. */
+function indexAfter(recurrence: Recurrence, index: number): number {
+  const startMs = startOf(recurrence, index)
+  let next = index + 1
+  while (startOf(recurrence, next) <= startMs) next++
+  return next
+}
+
+/** When a period begins: at the anchor's time of day; a day that a month lacks is its last one. */
+function startOf({ anchorMs, every, timeZone }: Recurrence, index: number): number {
+  if (index === 0) return anchorMs
+  const partMs = anchorMs % 1_000
+  const anchor = new Date(timeZone === 'UTC' ? anchorMs - partMs : wallClockMs(anchorMs - partMs, timeZone))
+  const local = later(anchor, every, index)
+  const [moment = local] = momentsOf(local, timeZone)
+  // After a jump of the clocks the part of a second has no meaning.
+  return timeZone === 'UTC' || wallClockMs(moment, timeZone) === local ? moment + partMs : moment
+}
+
+const UNIT_DAYS = { day: 1, week: 7 } as const
+
+/** A date and time on the wall clock, so many periods later. */
+function later(from: Date, { unit, count }: PeriodLength, periods: number): number {
+  if (unit === 'day' || unit === 'week') return from.getTime() + periods * count * UNIT_DAYS[unit] * DAY_MS
+  const month = from.getUTCMonth() + periods * count * (unit === 'year' ? 12 : 1)
+  const year = from.getUTCFullYear()
+  const lastDay = new Date(Date.UTC(year, month + 1, 0)).getUTCDate()
+  return Date.UTC(year, month, Math.min(from.getUTCDate(), lastDay)) + (from.getTime() % DAY_MS)
 }

@@ -2,13 +2,18 @@
 
 import type { Microcredits } from './credits.ts'
 import type { CaptureCommand } from './decisions/capture.ts'
+import type { ChangeCommand } from './decisions/change-plan.ts'
 import type { ChargeCommand } from './decisions/charge.ts'
 import type { OpenCheckoutCommand } from './decisions/checkout.ts'
 import type { AccountFacts } from './decisions/facts.ts'
 import type { AdjustCommand, GrantCommand } from './decisions/grant.ts'
 import type { HoldCommand } from './decisions/hold.ts'
-import type { KeyChanges } from './decisions/profile.ts'
-import type { AccountProfile, CheckoutClosed, KeySecret, KeyTerms, Payment } from './record.ts'
+import type { OutcomeCommand } from './decisions/outcome.ts'
+import type { KeyChanges, NewAccount } from './decisions/profile.ts'
+import type { CancelCommand, OfSubscription, StartCommand } from './decisions/subscription.ts'
+import type { FailCommand, OfAttempt, PayCommand, Payee, ReturnCommand } from './decisions/subscription-payment.ts'
+import type { Payment, PaymentMethod } from './payment.ts'
+import type { CheckoutClosed, KeySecret, KeyTerms } from './record.ts'
 
 /** A capture, before the ledger has looked up what became of its hold. */
 export type CaptureRequest = Omit<CaptureCommand, 'ended'>
@@ -63,8 +68,32 @@ export type PurchaseCommand =
       readonly reason: string
     }
 
+/** What a provider says of a subscription's payments; each is told once. */
+export type SubscriptionNews =
+  | ({ readonly kind: 'link_payment_page'; readonly reference: string; readonly url: string } & OfAttempt)
+  | ({ readonly kind: 'pend_payment'; readonly payment: string } & OfAttempt)
+  | ({ readonly kind: 'fail_payment' } & FailCommand)
+  | ({ readonly kind: 'pay_subscription' } & PayCommand)
+  | ({ readonly kind: 'return_payment' } & ReturnCommand)
+
+/** A command about subscriptions, or about how they are paid for. */
+export type SubscriptionCommand =
+  | SubscriptionNews
+  | ({ readonly kind: 'start_subscription' } & StartCommand)
+  | ({ readonly kind: 'change_plan' } & ChangeCommand)
+  | ({ readonly kind: 'pause_subscription' } & OfSubscription)
+  | ({ readonly kind: 'resume_subscription' } & OfSubscription)
+  | ({ readonly kind: 'cancel_subscription' } & CancelCommand)
+  | ({ readonly kind: 'attempt_payment' } & OfSubscription & Payee)
+  | ({ readonly kind: 'open_payment_page'; readonly ttlMs: number } & OfSubscription & Payee)
+  | { readonly kind: 'save_payment_method'; readonly method: PaymentMethod }
+  | { readonly kind: 'remove_payment_method'; readonly reason: string }
+
+/** What became of charged work, before the ledger has looked up its charge. */
+export type OutcomeReport = Omit<OutcomeCommand, 'charge'> & { readonly charge: number }
+
 export type Command =
-  | ({ readonly kind: 'create_account' } & AccountProfile)
+  | ({ readonly kind: 'create_account' } & NewAccount)
   | { readonly kind: 'update_account'; readonly changes: Partial<AccountFacts> }
   | { readonly kind: 'create_key'; readonly terms: KeyTerms; readonly secret: KeySecret }
   | { readonly kind: 'update_key'; readonly key: number; readonly changes: KeyChanges }
@@ -82,10 +111,18 @@ export type Command =
   | { readonly kind: 'extend'; readonly hold: number; readonly ttlMs: number }
   | { readonly kind: 'increase'; readonly hold: number; readonly credits: Microcredits }
   | PurchaseCommand
+  | SubscriptionCommand
+  | ({ readonly kind: 'report_outcome' } & OutcomeReport)
+  | { readonly kind: 'advance_clock'; readonly nowMs: number }
   /** Books what is due by time, and nothing else. */
   | { readonly kind: 'book_due' }
 
-const NEWS: Readonly<Record<ProviderNews['kind'], true>> = {
+const NEWS: Readonly<Record<ProviderNews['kind'] | SubscriptionNews['kind'], true>> = {
+  link_payment_page: true,
+  pend_payment: true,
+  fail_payment: true,
+  pay_subscription: true,
+  return_payment: true,
   link_checkout: true,
   pend_checkout: true,
   close_checkout: true,
@@ -98,11 +135,14 @@ const NEWS: Readonly<Record<ProviderNews['kind'], true>> = {
 }
 
 /** Whether a command passes on what a provider says. */
-export function isProviderNews(command: Command): command is ProviderNews {
+export function isProviderNews(command: Command): command is ProviderNews | SubscriptionNews {
   return Object.hasOwn(NEWS, command.kind)
 }
 
-/** Records that a command makes when it succeeds, each with an idempotency key; what time makes, and a bonus, are not counted. */
+/**
+ * Records that a command makes when it succeeds, each with an idempotency key: the first ones. What time makes is not counted, nor what
+ * follows from them: a bonus, the credits of a subscription.
+ */
 export function recordsMadeBy(command: Command): number {
   if (command.kind === 'charge_group') return command.charges.length
   return command.kind === 'book_due' ? 0 : 1

@@ -1,14 +1,16 @@
 /** Decides a command on an account's state: the records to append, or a refusal. Synchronous and repeatable. */
 
 import type { AccountState } from './account.ts'
-import type { Command, PurchaseCommand } from './command.ts'
+import type { Command, PurchaseCommand, SubscriptionCommand } from './command.ts'
 import { decideCapture } from './decisions/capture.ts'
+import { decideChange } from './decisions/change-plan.ts'
 import { decideCharge, decideChargeGroup } from './decisions/charge.ts'
 import { decideCloseCheckout, decideFulfil, decideLinkCheckout, decideOpenCheckout, decidePendCheckout } from './decisions/checkout.ts'
 import { decideCloseDispute, decideOpenDispute } from './decisions/dispute.ts'
 import type { EndedHold, Facts } from './decisions/facts.ts'
 import { decideAdjustment, decideGrant, decideVoid } from './decisions/grant.ts'
 import { decideExtend, decideHold, decideIncrease, decideRelease } from './decisions/hold.ts'
+import { decideOutcome } from './decisions/outcome.ts'
 import {
   decideCreateAccount,
   decideCreateKey,
@@ -18,7 +20,20 @@ import {
   decideUpdateKey,
 } from './decisions/profile.ts'
 import { decideRefund } from './decisions/refund.ts'
+import { decideCancel, decidePause, decideResume, decideStart } from './decisions/subscription.ts'
+import {
+  decideAttempt,
+  decideFailPayment,
+  decideLinkPage,
+  decideOpenPage,
+  decidePay,
+  decidePendPayment,
+  decideRemoveMethod,
+  decideReturn,
+  decideSaveMethod,
+} from './decisions/subscription-payment.ts'
 import { decideRefuseRefund, decideRequestRefund, decideReverseRefund, decideTopupRefund } from './decisions/take-back.ts'
+import { decideAdvanceClock } from './decisions/test-clock.ts'
 import type { Context, Decision } from './draft.ts'
 import { openDraft } from './due.ts'
 import { takenSeq } from './purchase.ts'
@@ -58,6 +73,10 @@ export function decide(state: AccountState, command: Command, context: Surroundi
       )
     case 'adjust':
       return decideAdjustment(state, command, context)
+    case 'report_outcome':
+      return decideOutcome(state, { ...command, charge: context.facts.charge(command.charge) }, context)
+    case 'advance_clock':
+      return decideAdvanceClock(state, command, context)
     case 'book_due':
       return openDraft(state, context).done()
     case 'create_account':
@@ -68,7 +87,42 @@ export function decide(state: AccountState, command: Command, context: Surroundi
     case 'revoke_key':
       return decideProfile(state, command, context)
     default:
-      return decidePurchase(state, command, context)
+      return 'purchase' in command || command.kind === 'open_checkout'
+        ? decidePurchase(state, command, context)
+        : decideSubscription(state, command, context)
+  }
+}
+
+function decideSubscription(state: AccountState, command: SubscriptionCommand, context: Context): Decision | Refusal {
+  switch (command.kind) {
+    case 'start_subscription':
+      return decideStart(state, command, context)
+    case 'change_plan':
+      return decideChange(state, command, context)
+    case 'pause_subscription':
+      return decidePause(state, command, context)
+    case 'resume_subscription':
+      return decideResume(state, command, context)
+    case 'cancel_subscription':
+      return decideCancel(state, command, context)
+    case 'attempt_payment':
+      return decideAttempt(state, command, context)
+    case 'open_payment_page':
+      return decideOpenPage(state, command, context)
+    case 'link_payment_page':
+      return decideLinkPage(state, command, context)
+    case 'pend_payment':
+      return decidePendPayment(state, command, context)
+    case 'fail_payment':
+      return decideFailPayment(state, command, context)
+    case 'pay_subscription':
+      return decidePay(state, command, context)
+    case 'return_payment':
+      return decideReturn(state, command, context)
+    case 'save_payment_method':
+      return decideSaveMethod(state, command, context)
+    case 'remove_payment_method':
+      return decideRemoveMethod(state, command, context)
   }
 }
 

@@ -1,6 +1,6 @@
 /** Drafts: how a decision is built up, record by record, on a state that stays as it was. */
 
-import { type AccountState, type GrantTerms, type OpenGrant, type Pool, poolOf } from './account.ts'
+import { type AccountState, type GrantTerms, type OpenGrant, type Pool, poolOf, timeOf } from './account.ts'
 import { type Balance, balanceOf, burnOrder, isEligible } from './balance.ts'
 import { least, type Microcredits, micro, ZERO } from './credits.ts'
 import { evolve } from './evolve.ts'
@@ -41,9 +41,9 @@ export class Draft {
     return this.state.seq + 1
   }
 
-  /** The time of the decision: never before the account's last record, even if the clock has gone back. */
+  /** The time of the decision, for this account. */
   get nowMs(): number {
-    return Math.max(this.#context.nowMs, this.state.atMs)
+    return timeOf(this.state, this.#context.nowMs)
   }
 
   get actor(): Actor {

@@ -1,60 +1,75 @@
-/** What time alone changes: expired grants, holds and checkouts, debts that a grant pays when it becomes effective. */
+/** What time alone changes: expired grants, holds and checkouts, periods of subscriptions, debts that a grant pays when it becomes effective. */
 
-import { type AccountState, type OpenGrant, type OpenHold, poolOf } from './account.ts'
+import { type AccountState, type OpenGrant, type OpenHold, type Pool, poolOf, timeOf } from './account.ts'
 import { micro } from './credits.ts'
 import { type Context, Draft, type PoolDraft } from './draft.ts'
+import { expireGrant } from './grant-expiry.ts'
 import { heldBy } from './holds.ts'
+import { passPeriod } from './renewal.ts'
+import { graceEndOf, type Subscription } from './subscription.ts'
 
 interface Due {
   readonly dueMs: number
-  readonly book: (draft: Draft) => void
+  readonly book: (draft: Draft) => unknown
 }
 
 /** Starts a draft in which everything that was due before this moment has been booked, in the order in which it was due. */
 export function openDraft(state: AccountState, context: Context): Draft {
   const draft = new Draft(state, context)
+  bookDue(draft, state.atMs)
+  return draft
+}
+
+/** Books what is due in a draft, whose account had its last record at a moment. */
+export function bookDue(draft: Draft, sinceMs: number): void {
   while (draft.state.dueMs <= draft.nowMs) {
-    const next = earliestDue(draft.state, { sinceMs: state.atMs, nowMs: draft.nowMs })
-    if (!next) break
+    const next = earliestDue(draft.state, { sinceMs, nowMs: draft.nowMs })
+    if (!next) return
     next.book(draft)
   }
-  return draft
 }
 
 /** The account as it really is at a moment, whether or not what was due has been booked. */
 export function viewAt(state: AccountState, nowMs: number): AccountState {
-  return state.dueMs > Math.max(nowMs, state.atMs) ? state : openDraft(state, { nowMs, actor: 'time', requestId: null }).state
+  return state.dueMs > timeOf(state, nowMs) ? state : openDraft(state, { nowMs, actor: 'time', requestId: null }).state
 }
 
+/** Says that something is to be booked as of a moment. */
+type Offer = (dueMs: number, book: Due['book']) => void
+
 /**
- * At one moment holds end before grants do, so that a hold which ends with its grant lets the credits expire with it. Debts are
- * paid by grants that have become effective since the last record: none that was effective then had anything free.
+ * At one moment holds end before grants do, so that a hold which ends with its grant lets the credits expire with it. Periods of
+ * subscriptions end in between: a part of what is left of their grants may roll over.
  */
 function earliestDue(state: AccountState, { sinceMs, nowMs }: { readonly sinceMs: number; readonly nowMs: number }): Due | undefined {
   let found: Due | undefined
-  const offer = (dueMs: number, book: Due['book']): void => {
+  const offer: Offer = (dueMs, book) => {
     if (dueMs <= nowMs && (found === undefined || dueMs < found.dueMs)) found = { dueMs, book }
   }
   for (const hold of state.holds) offer(hold.expiresAtMs, (draft) => expireHold(draft, hold))
   for (const { seq, expiresAtMs } of state.checkouts)
     offer(expiresAtMs, (draft) => draft.append({ kind: 'checkout_expired', purchase: seq, events: [] }, 'time'))
-  for (const { creditType, grants, debt } of state.pools) {
-    for (const grant of grants) {
-      if (grant.closed !== null) continue
-      if (grant.expiresAtMs !== null) offer(grant.expiresAtMs, (draft) => expireGrant(draft, creditType, grant))
-      if (debt > 0n && grant.remaining > grant.held && grant.effectiveAtMs > sinceMs)
-        offer(grant.effectiveAtMs, (draft) => repayDebt(draft, creditType, grant))
-    }
-  }
+  for (const subscription of state.subscriptions) offerSubscription(subscription, offer)
+  for (const pool of state.pools) offerGrants(pool, sinceMs, offer)
   return found
 }
 
-function expireGrant(draft: Draft, creditType: string, grant: OpenGrant): void {
-  const dueMs = grant.expiresAtMs ?? draft.nowMs
-  const pool = draft.pool(creditType, dueMs)
-  const credits = micro(pool.freeOf(grant))
-  if (credits > 0n) pool.move(grant.seq, -credits, 0n)
-  draft.append({ kind: 'grant_expired', ...pool.fields, grant: grant.seq, credits, dueMs }, 'time')
+function offerSubscription(subscription: Subscription, offer: Offer): void {
+  const { seq, period } = subscription
+  const dueMs = graceEndOf(subscription)
+  const ended = { kind: 'subscription_ended', subscription: seq, reason: 'unpaid', dueMs, events: [] } as const
+  offer(dueMs, (draft) => draft.append(ended, 'time'))
+  if (period !== null) offer(period.endMs, (draft) => passPeriod(draft, seq))
+}
+
+/** Debts are paid by grants that have become effective since the last record: none that was effective then had anything free. */
+function offerGrants({ creditType, grants, debt }: Pool, sinceMs: number, offer: Offer): void {
+  for (const grant of grants) {
+    if (grant.closed !== null) continue
+    if (grant.expiresAtMs !== null) offer(grant.expiresAtMs, (draft) => expireGrant(draft, creditType, grant))
+    if (debt > 0n && grant.remaining > grant.held && grant.effectiveAtMs > sinceMs)
+      offer(grant.effectiveAtMs, (draft) => repayDebt(draft, creditType, grant))
+  }
 }
 
 function repayDebt(draft: Draft, creditType: string, grant: OpenGrant): void {

@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import {
-  booked,
-  DAY_MS,
-  HOUR_MS,
-  kindsOfRecords,
-  MemoryAccount,
-  MINUTE_MS,
-  START_MS,
-  seqOf,
-  toMicro,
-} from '../../test/running/memory-account.ts'
+import { booked, DAY_MS, HOUR_MS, MemoryAccount, MINUTE_MS, START_MS, seqOf, toMicro } from '../../test/running/memory-account.ts'
 import { livesOfPurchases } from '../../test/running/purchases.ts'
+import { livesOfSubscriptions } from '../../test/running/subscriptions.ts'
+import { RECORD_KINDS } from '../../tools/reference/journal.ts'
 import { type AccountState, emptyAccount, type OpenGrant, type OpenHold, type Pool } from './account.ts'
 import { micro } from './credits.ts'
 import { evolve } from './evolve.ts'
@@ -23,9 +15,17 @@ function buy(account: MemoryAccount): void {
   for (let next = purchases.next(); !next.done; ) next = purchases.next(seqOf(account.send(next.value)))
 }
 
+function subscribe(account: MemoryAccount): void {
+  const subscriptions = livesOfSubscriptions()
+  let seq = 0
+  for (let next = subscriptions.next(); !next.done; next = subscriptions.next(seq))
+    if (typeof next.value === 'number') account.wait(next.value)
+    else seq = seqOf(account.send(next.value))
+}
+
 /** An account to which everything has happened that can happen to one. */
 function fullLife(): MemoryAccount {
-  const account = new MemoryAccount()
+  const account = MemoryAccount.onClock(START_MS)
   const key = seqOf(account.createKey({ limit: toMicro(500), period: 'day', timeZone: 'UTC', maxPerCharge: null }))
   account.grant(100, { source: 'plan', expiresAtMs: START_MS + DAY_MS })
   account.grant(50, { paid: true })
@@ -55,12 +55,16 @@ function fullLife(): MemoryAccount {
   account.grant(4, { expiresAtMs: account.nowMs + 1 })
   account.wait(1)
   account.adjust(1)
+  account.update({ status: 'active' })
+  const failed = seqOf(account.charge(2))
+  account.send({ kind: 'report_outcome', charge: failed, outcome: 'failed', percent: 50, reason: '', grantDays: 30 })
+  subscribe(account)
   return account
 }
 
 test('a journal with every kind of record in it folds to the state, which is sound after every record', () => {
   const { journal, state } = fullLife()
-  assert.deepEqual(new Set(journal.map(({ kind }) => kind)), new Set(kindsOfRecords()))
+  assert.deepEqual(new Set(journal.map(({ kind }) => kind)), new Set(RECORD_KINDS))
   let folded = emptyAccount(1)
   for (const record of journal) {
     folded = evolve(folded, record)

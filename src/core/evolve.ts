@@ -17,6 +17,8 @@ import {
   type NewGrant,
   reopenedBy,
 } from './record.ts'
+import { dueOf } from './subscription.ts'
+import { evolveSubscriptions } from './subscription-fold.ts'
 import { evolveHour } from './usage.ts'
 
 /** The state after a record. Throws a fault when the record does not follow from the state: a bug, or a damaged journal. */
@@ -26,6 +28,7 @@ export function evolve(state: AccountState, record: JournalRecord): AccountState
   const pools = movesCredits(record) ? evolvePools(state.pools, record) : state.pools
   const holds = evolveHolds(state.holds, record)
   const checkouts = evolveCheckouts(state.checkouts, record)
+  const subscriptions = evolveSubscriptions(state.subscriptions, record)
   const isSettled = record.kind === 'charge' && samePoolShapes(state.pools, pools)
   return {
     number: state.number,
@@ -37,11 +40,26 @@ export function evolve(state: AccountState, record: JournalRecord): AccountState
     holds,
     checkouts,
     freezes: evolveFreezes(state.freezes, record),
+    subscriptions,
+    paymentMethod: evolveMethod(state.paymentMethod, record),
+    clock: evolveClock(state.clock, record),
     budgets: evolveBudgets(state.budgets, record),
     keys: state.keys + keyDelta(record),
     hour: evolveHour(state.hour, record),
-    dueMs: isSettled ? state.dueMs : nextDue({ pools, holds, checkouts }),
+    dueMs: isSettled ? state.dueMs : nextDue({ pools, holds, checkouts, subscriptions }),
   }
+}
+
+function evolveMethod(before: AccountState['paymentMethod'], record: JournalRecord): AccountState['paymentMethod'] {
+  if (record.kind === 'payment_method_saved') return record.method
+  return record.kind === 'payment_method_removed' ? null : before
+}
+
+function evolveClock(before: AccountState['clock'], record: JournalRecord): AccountState['clock'] {
+  if (record.kind === 'account_created') return record.clock
+  if (record.kind !== 'clock_advanced') return before
+  if (before === null || record.nowMs <= before.nowMs) throw new Error(`record ${record.seq} moves a clock back, or none`)
+  return { ...before, nowMs: record.nowMs }
 }
 
 function keyDelta(record: JournalRecord): number {
@@ -61,8 +79,14 @@ function firstEnd(things: readonly { readonly expiresAtMs: number }[], before: n
 }
 
 /** The first moment at which time alone changes the account. */
-function nextDue({ pools, holds, checkouts }: Pick<AccountState, 'pools' | 'holds' | 'checkouts'>): number {
+function nextDue({
+  pools,
+  holds,
+  checkouts,
+  subscriptions,
+}: Pick<AccountState, 'pools' | 'holds' | 'checkouts' | 'subscriptions'>): number {
   let due = firstEnd(holds, firstEnd(checkouts, FOREVER_MS))
+  for (const subscription of subscriptions) due = Math.min(due, dueOf(subscription))
   for (const pool of pools) {
     for (const grant of pool.grants) {
       if (grant.closed === null && grant.expiresAtMs !== null && grant.expiresAtMs < due) due = grant.expiresAtMs
@@ -95,6 +119,7 @@ const NO_TOTALS: Totals = { granted: 0n, charged: 0n, refunded: 0n, expired: 0n,
 export function totalsOf(record: CreditsRecord): Totals {
   switch (record.kind) {
     case 'grant':
+    case 'subscription_granted':
     case 'topup':
       return { ...NO_TOTALS, granted: record.grant.amount }
     case 'charge':
@@ -106,11 +131,13 @@ export function totalsOf(record: CreditsRecord): Totals {
     case 'hold_expired':
       return { ...NO_TOTALS, expired: record.expired, voided: record.voided }
     case 'refund':
+    case 'outcome_reported':
       return { ...NO_TOTALS, refunded: record.credits }
     case 'grant_expired':
       return { ...NO_TOTALS, expired: record.credits }
     case 'grant_voided':
     case 'adjustment':
+    case 'subscription_reduced':
     case 'topup_refunded':
       return { ...NO_TOTALS, voided: record.credits }
     case 'topup_refund_reversed':

@@ -1,6 +1,7 @@
 /** What is frozen into an invoice when it is issued: everything that is printed but its own number. Credits are decimal strings. */
 
 import type { InvoicedFact, InvoiceKind, Money, Tax } from './invoice.ts'
+import type { Covered } from './subscription-facts.ts'
 
 /** Who sells, as the settings say when the invoice is issued. */
 export interface Seller {
@@ -37,15 +38,25 @@ interface BodyHead {
   readonly note: string | null
 }
 
+/** What was paid for: credits, or a period of a plan. */
+export type Sold =
+  | {
+      readonly of: 'topup'
+      /** Sequence of the record that gave the credits. */
+      readonly topup: number
+      readonly creditType: string
+      readonly credits: string
+      readonly bonus: string | null
+    }
+  | ({ readonly of: 'subscription'; readonly subscription: number } & Covered)
+
 /** The body of a receipt, an invoice or a credit note. */
 export interface PurchaseBody extends BodyHead {
   readonly about: InvoicedFact['about']
   /** False: nothing real was paid. */
   readonly isLive: boolean
   readonly money: Money
-  readonly bought: { readonly creditType: string; readonly credits: string; readonly bonus: string | null }
-  /** Sequence of the record that gave the credits. */
-  readonly topup: number
+  readonly sold: Sold
   readonly provider: string
   /** The provider's name of the payment. */
   readonly payment: string
@@ -59,6 +70,7 @@ export interface StatementType {
   readonly creditType: string
   readonly opening: string
   readonly purchased: string
+  readonly fromPlans: string
   readonly granted: string
   readonly used: string
   readonly returned: string

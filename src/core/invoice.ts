@@ -1,6 +1,7 @@
 /** Invoices: which a purchase is to have, what they are numbered as, and how their money is made up. Money in minor units. */
 
 import type { Purchase } from './purchase.ts'
+import type { ReturnedBy } from './subscription-facts.ts'
 
 /** What an invoice is. A receipt claims no tax. */
 export type InvoiceKind = 'receipt' | 'invoice' | 'credit_note' | 'statement'
@@ -47,6 +48,22 @@ export function invoicedFacts({ paid, refunds, disputes }: Purchase): readonly I
   for (const { dispute, amountMinor, status } of disputes)
     if (status === 'lost') facts.push({ fact: `dispute ${dispute}`, about: 'dispute', amountMinor, corrects: PAYMENT_FACT })
   return facts
+}
+
+/** Money of a payment for a subscription that went back, or came again. */
+export interface ReturnedMoney {
+  readonly by: ReturnedBy
+  readonly name: string
+  readonly amountMinor: number
+}
+
+/** As `invoicedFacts`, of a payment for a subscription. */
+export function invoicedReturns(totalMinor: number, returns: readonly ReturnedMoney[]): readonly InvoicedFact[] {
+  const facts = returns.map(({ by, name, amountMinor }): InvoicedFact => {
+    if (by === 'failed_refund') return { fact: `failed refund ${name}`, about: by, amountMinor, corrects: `refund ${name}` }
+    return { fact: `${by} ${name}`, about: by, amountMinor, corrects: PAYMENT_FACT }
+  })
+  return [{ fact: PAYMENT_FACT, about: 'payment', amountMinor: totalMinor, corrects: null }, ...facts]
 }
 
 /** A tax on what is sold. */

@@ -2,7 +2,8 @@
 
 import type { Microcredits } from './credits.ts'
 import type { Purchase, PurchaseDispute, PurchaseRefund } from './purchase.ts'
-import { decodeCheckoutTerms, encodeCheckoutTerms, encodePayment } from './record-codec.ts'
+import { decodeCheckoutTerms, encodeCheckoutTerms } from './record-codec.ts'
+import { encodePayment } from './subscription-codec.ts'
 
 interface EncodedPurchase extends Omit<Purchase, 'terms' | 'refunds' | 'disputes' | 'kept'> {
   readonly terms: ReturnType<typeof encodeCheckoutTerms>

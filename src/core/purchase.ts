@@ -1,14 +1,13 @@
 /** Purchases: what each has come to, folded from its records. Money in minor units, credits in micro-credits. */
 
 import { least, type Microcredits, micro, most, ZERO } from './credits.ts'
+import type { CheckoutTerms, Payment } from './payment.ts'
 import {
-  type CheckoutTerms,
   type DisputeClosed,
   type DisputeOpened,
   grantMadeBy,
   type JournalRecord,
   type Movement,
-  type Payment,
   type PaymentMismatched,
   purchaseOf,
   type TopupRefunded,

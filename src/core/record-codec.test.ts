@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import * as plans from '../../test/running/arbitrary-plans.ts'
 import type { GrantTerms } from './account.ts'
 import { MAX_MICROCREDITS, micro, ZERO } from './credits.ts'
 import type { Decimal } from './decimal.ts'
-import type { Charged, CheckoutTerms, JournalRecord, KeyTerms, NewGrant, Payment, Refunded } from './record.ts'
+import type { CheckoutTerms } from './payment.ts'
+import type { Charged, JournalRecord, KeyTerms, NewGrant, Refunded } from './record.ts'
 import { decodeKeyTerms, decodeRecord, encodeKeyTerms, encodeRecord } from './record-codec.ts'
 
 type Kind = JournalRecord['kind']
@@ -100,17 +102,19 @@ const checkoutTerms: fc.Arbitrary<CheckoutTerms> = fc.record(
   },
   PLAIN,
 )
-const payment: fc.Arbitrary<Payment> = fc.record(
-  {
-    reference: text,
-    payment: text,
-    isLive: fc.boolean(),
-    amountMinor: fc.nat(),
-    totalMinor: fc.nat(),
-    currency: fc.constantFrom('usd', 'eur', 'jpy'),
-  },
-  PLAIN,
-)
+const { payment } = plans
+const refund = {
+  charge: seq,
+  credits: amount,
+  operation: name,
+  key: fc.option(seq),
+  chargedAtMs: ms,
+  reason: text,
+  reopened: fc.array(reopened, { maxLength: 3 }),
+  grant: fc.option(newGrant),
+}
+const ofSubscription = { ...head, subscription: seq }
+const due = fc.option(plans.money)
 const ofPurchase = { ...head, purchase: seq }
 const creditsOfPurchase = { ...credits, purchase: seq }
 
@@ -120,7 +124,10 @@ function only<const K extends Kind>(kind: K): { readonly kind: fc.Arbitrary<K> }
 
 /** Every kind of record, made at random. The type makes a new kind, or a new field, a compile error here. */
 const RECORDS: { readonly [K in Kind]: fc.Arbitrary<RecordOf<K>> } = {
-  account_created: fc.record({ ...only('account_created'), ...head, ...profile }, PLAIN),
+  account_created: fc.record(
+    { ...only('account_created'), ...head, ...profile, clock: fc.option(fc.record({ clock: text, nowMs: ms }, PLAIN)) },
+    PLAIN,
+  ),
   account_updated: fc.record({ ...only('account_updated'), ...head, ...profile, status: fc.constantFrom('active', 'suspended') }, PLAIN),
   key_created: fc.record({ ...only('key_created'), ...head, terms, secret }, PLAIN),
   key_updated: fc.record({ ...only('key_updated'), ...head, key: seq, terms }, PLAIN),
@@ -152,21 +159,118 @@ const RECORDS: { readonly [K in Kind]: fc.Arbitrary<RecordOf<K>> } = {
   late_capture: fc.record({ ...only('late_capture'), ...credits, ...work, hold: seq, credits: amount }, PLAIN),
   hold_released: fc.record({ ...only('hold_released'), ...credits, ...endings, hold: seq, credits: amount, after: holdAfter }, PLAIN),
   hold_expired: fc.record({ ...only('hold_expired'), ...credits, ...endings, hold: seq, credits: amount, dueMs: ms }, PLAIN),
-  refund: fc.record(
+  refund: fc.record({ ...only('refund'), ...credits, ...refund }, PLAIN),
+  outcome_reported: fc.record(
+    { ...only('outcome_reported'), ...credits, ...refund, outcome: fc.constantFrom('failed', 'succeeded') },
+    PLAIN,
+  ),
+  subscription_started: fc.record(
+    { ...only('subscription_started'), ...head, ...plans.BEGINNING, due, isTrial: fc.boolean(), metadata: texts },
+    PLAIN,
+  ),
+  subscription_renewed: fc.record({ ...only('subscription_renewed'), ...ofSubscription, ...plans.BEGINNING, due, dueMs: ms }, PLAIN),
+  subscription_period_ended: fc.record({ ...only('subscription_period_ended'), ...ofSubscription, dueMs: ms }, PLAIN),
+  subscription_granted: fc.record(
     {
-      ...only('refund'),
+      ...only('subscription_granted'),
       ...credits,
-      charge: seq,
-      credits: amount,
-      operation: name,
-      key: fc.option(seq),
-      chargedAtMs: ms,
-      reason: text,
-      reopened: fc.array(reopened, { maxLength: 3 }),
-      grant: fc.option(newGrant),
+      subscription: seq,
+      why: fc.constantFrom('period', 'trial', 'welcome', 'rollover', 'change'),
+      dueMs: ms,
+      grant: newGrant,
     },
     PLAIN,
   ),
+  subscription_reduced: fc.record({ ...only('subscription_reduced'), ...credits, subscription: seq, credits: amount }, PLAIN),
+  subscription_changed: fc.record(
+    { ...only('subscription_changed'), ...ofSubscription, ...plans.BEGINNING, proration: plans.proration },
+    PLAIN,
+  ),
+  subscription_change_planned: fc.record(
+    { ...only('subscription_change_planned'), ...ofSubscription, terms: fc.option(plans.planTerms) },
+    PLAIN,
+  ),
+  subscription_change_due: fc.record(
+    { ...only('subscription_change_due'), ...ofSubscription, terms: plans.planTerms, due: plans.money, proration: plans.proration },
+    PLAIN,
+  ),
+  subscription_paused: fc.record({ ...only('subscription_paused'), ...ofSubscription }, PLAIN),
+  subscription_resumed: fc.record({ ...only('subscription_resumed'), ...ofSubscription, begun: fc.option(plans.begun) }, PLAIN),
+  subscription_canceled: fc.record({ ...only('subscription_canceled'), ...ofSubscription }, PLAIN),
+  subscription_ended: fc.record(
+    { ...only('subscription_ended'), ...ofSubscription, reason: fc.constantFrom('canceled', 'unpaid'), dueMs: ms },
+    PLAIN,
+  ),
+  subscription_payment_attempted: fc.record(
+    {
+      ...only('subscription_payment_attempted'),
+      ...ofSubscription,
+      amountMinor: fc.nat(),
+      currency: fc.constantFrom('usd', 'eur'),
+      via: fc.constantFrom('method', 'page'),
+      provider: name,
+      isLive: fc.boolean(),
+      customer: fc.option(text),
+      method: fc.option(text),
+      expiresAtMs: fc.option(ms),
+    },
+    PLAIN,
+  ),
+  subscription_payment_linked: fc.record(
+    { ...only('subscription_payment_linked'), ...ofSubscription, attempt: seq, reference: text, url: text },
+    PLAIN,
+  ),
+  subscription_payment_pending: fc.record(
+    { ...only('subscription_payment_pending'), ...ofSubscription, attempt: seq, payment: text },
+    PLAIN,
+  ),
+  subscription_payment_failed: fc.record(
+    {
+      ...only('subscription_payment_failed'),
+      ...ofSubscription,
+      attempt: fc.option(seq),
+      code: text,
+      isDecline: fc.boolean(),
+      nextAttemptMs: fc.option(ms),
+      graceEndsMs: fc.option(ms),
+    },
+    PLAIN,
+  ),
+  subscription_paid: fc.record(
+    {
+      ...only('subscription_paid'),
+      ...ofSubscription,
+      attempt: fc.option(seq),
+      covers: fc.record({ plan: text, version: seq, name: text, startMs: ms, endMs: ms, isChange: fc.boolean() }, PLAIN),
+      payment,
+    },
+    PLAIN,
+  ),
+  subscription_payment_returned: fc.record(
+    {
+      ...only('subscription_payment_returned'),
+      ...ofSubscription,
+      attempt: seq,
+      by: fc.constantFrom('refund', 'dispute', 'failed_refund'),
+      name: text,
+      amountMinor: seq,
+      currency: text,
+    },
+    PLAIN,
+  ),
+  subscription_payment_mismatched: fc.record(
+    {
+      ...only('subscription_payment_mismatched'),
+      ...ofSubscription,
+      attempt: fc.option(seq),
+      reason: fc.constantFrom('amount', 'currency', 'mode', 'not_due', 'ended'),
+      payment,
+    },
+    PLAIN,
+  ),
+  payment_method_saved: fc.record({ ...only('payment_method_saved'), ...head, method: plans.paymentMethod }, PLAIN),
+  payment_method_removed: fc.record({ ...only('payment_method_removed'), ...head, reason: text }, PLAIN),
+  clock_advanced: fc.record({ ...only('clock_advanced'), ...head, nowMs: ms }, PLAIN),
   checkout_opened: fc.record({ ...only('checkout_opened'), ...head, terms: checkoutTerms, expiresAtMs: ms }, PLAIN),
   checkout_linked: fc.record({ ...only('checkout_linked'), ...ofPurchase, reference: text, url: text }, PLAIN),
   checkout_pending: fc.record({ ...only('checkout_pending'), ...ofPurchase, expiresAtMs: ms }, PLAIN),
@@ -241,6 +345,29 @@ const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
   hold_released: [...CREDITS, 'hold', 'credits', 'expired', 'voided', 'after'],
   hold_expired: [...CREDITS, 'hold', 'credits', 'expired', 'voided', 'dueMs'],
   refund: [...CREDITS, 'charge', 'credits', 'operation', 'chargedAtMs', 'reason'],
+  outcome_reported: [...CREDITS, 'charge', 'credits', 'operation', 'chargedAtMs', 'reason', 'outcome'],
+  subscription_started: [...HEAD, 'terms', 'anchorMs', 'period', 'isTrial'],
+  subscription_renewed: [...HEAD, 'subscription', 'terms', 'anchorMs', 'period', 'dueMs'],
+  subscription_period_ended: [...HEAD, 'subscription', 'dueMs'],
+  subscription_granted: [...CREDITS, 'subscription', 'why', 'dueMs', 'grant'],
+  subscription_reduced: [...CREDITS, 'subscription', 'credits'],
+  subscription_changed: [...HEAD, 'subscription', 'terms', 'anchorMs', 'period', 'proration'],
+  subscription_change_planned: [...HEAD, 'subscription'],
+  subscription_change_due: [...HEAD, 'subscription', 'terms', 'due', 'proration'],
+  subscription_paused: [...HEAD, 'subscription'],
+  subscription_resumed: [...HEAD, 'subscription'],
+  subscription_canceled: [...HEAD, 'subscription'],
+  subscription_ended: [...HEAD, 'subscription', 'reason', 'dueMs'],
+  subscription_payment_attempted: [...HEAD, 'subscription', 'amountMinor', 'currency', 'via', 'provider', 'isLive'],
+  subscription_payment_linked: [...HEAD, 'subscription', 'attempt', 'reference', 'url'],
+  subscription_payment_pending: [...HEAD, 'subscription', 'attempt', 'payment'],
+  subscription_payment_failed: [...HEAD, 'subscription', 'code', 'isDecline'],
+  subscription_paid: [...HEAD, 'subscription', 'covers', 'payment'],
+  subscription_payment_returned: [...HEAD, 'subscription', 'attempt', 'by', 'name', 'amountMinor', 'currency'],
+  subscription_payment_mismatched: [...HEAD, 'subscription', 'reason', 'payment'],
+  payment_method_saved: [...HEAD, 'method'],
+  payment_method_removed: [...HEAD, 'reason'],
+  clock_advanced: [...HEAD, 'nowMs'],
   checkout_opened: [...HEAD, 'terms', 'expiresAtMs'],
   checkout_linked: [...HEAD, 'purchase', 'reference', 'url'],
   checkout_pending: [...HEAD, 'purchase', 'expiresAtMs'],
@@ -277,6 +404,15 @@ for (const [kind, records] of Object.entries<fc.Arbitrary<JournalRecord>>(RECORD
         const rebuilt = Object.fromEntries(Object.entries(structuredClone(record)).reverse()) as unknown as JournalRecord
         assert.equal(encodeRecord(rebuilt), written)
         assert.equal(encodeRecord(decodeBody(record, written)), written)
+      }),
+    )
+  })
+
+  test(`a record of kind ${kind} is read back from a row of another time`, () => {
+    fc.assert(
+      fc.property(records, ms, (record, rowAtMs) => {
+        const { seq: at, kind: of } = record
+        assert.deepEqual(decodeRecord({ seq: at, atMs: rowAtMs, kind: of, body: encodeRecord(record, rowAtMs) }), record)
       }),
     )
   })

@@ -4,7 +4,19 @@ import type { BudgetTerms, GrantTerms } from './account.ts'
 import type { Balance } from './balance.ts'
 import type { Microcredits } from './credits.ts'
 import { type Decimal, formatDecimal, parseDecimal } from './decimal.ts'
-import type { Charged, CheckoutTerms, HoldAfter, JournalRecord, KeyTerms, Movement, NewGrant, Payment } from './record.ts'
+import type { CheckoutTerms, Money } from './payment.ts'
+import { decodePlan, encodePlan } from './plan-codec.ts'
+import type { Charged, HoldAfter, JournalRecord, KeyTerms, Movement, NewGrant } from './record.ts'
+import {
+  decodeBegun,
+  encodeBegun,
+  encodeCovered,
+  encodeMoney,
+  encodePayment,
+  encodePaymentMethod,
+  encodePeriod,
+  encodeProration,
+} from './subscription-codec.ts'
 
 /** How one field is written and read. `fallback` is not written, and read when nothing is there. */
 interface Field {
@@ -55,6 +67,15 @@ const keyTerms: Field = { isFallback: never, fallback: undefined, encode: encode
 const reopened: Field = { isFallback: isEmptyList, fallback: [], encode: encodeReopened, decode: decodeReopened }
 const payment: Field = { isFallback: never, fallback: undefined, encode: encodePayment, decode: same }
 const checkoutTerms: Field = { isFallback: never, fallback: undefined, encode: encodeCheckoutTerms, decode: decodeCheckoutTerms }
+const plan: Field = { isFallback: never, fallback: undefined, encode: encodePlan, decode: decodePlan }
+const optionalPlan: Field = { ...plan, isFallback: isNull, fallback: null }
+const optionalMoney: Field = { isFallback: isNull, fallback: null, encode: (value: Money) => encodeMoney(value), decode: same }
+const money: Field = { ...optionalMoney, isFallback: never, fallback: undefined }
+const period: Field = { isFallback: never, fallback: undefined, encode: encodePeriod, decode: same }
+const begun: Field = { isFallback: isNull, fallback: null, encode: encodeBegun, decode: decodeBegun }
+const proration: Field = { isFallback: never, fallback: undefined, encode: encodeProration, decode: same }
+const covers: Field = { isFallback: never, fallback: undefined, encode: encodeCovered, decode: same }
+const paymentMethod: Field = { isFallback: never, fallback: undefined, encode: encodePaymentMethod, decode: same }
 
 type Fields = Readonly<Record<string, Field>>
 
@@ -63,10 +84,22 @@ const CREDITS: Fields = { creditType: plain, movements, balance }
 const WORK: Fields = { operation: plain, key: optional, quantities: decimals, attributes: map, priceVersion: optional, metadata: map }
 const ENDINGS: Fields = { expired: amount, voided: amount }
 const PURCHASE: Fields = { purchase: plain }
+const SUBSCRIPTION: Fields = { subscription: plain }
+const BEGUN: Fields = { terms: plan, anchorMs: plain, period, credit: optionalMoney }
+const REFUND: Fields = {
+  charge: plain,
+  credits: amount,
+  operation: plain,
+  key: optional,
+  chargedAtMs: plain,
+  reason: plain,
+  reopened,
+  grant: optionalGrant,
+}
 const PROFILE: Fields = { name: plain, externalId: optional, metadata: map, capturePolicy: optional }
 
 const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
-  account_created: PROFILE,
+  account_created: { ...PROFILE, clock: optional },
   account_updated: { ...PROFILE, status: plain },
   key_created: { terms: keyTerms, secret: plain },
   key_updated: { key: plain, terms: keyTerms },
@@ -85,17 +118,47 @@ const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
   late_capture: { ...WORK, ...CREDITS, hold: plain, credits: amount },
   hold_released: { ...CREDITS, ...ENDINGS, hold: plain, credits: amount, after: holdAfter },
   hold_expired: { ...CREDITS, ...ENDINGS, hold: plain, credits: amount, dueMs: plain },
-  refund: {
-    ...CREDITS,
-    charge: plain,
-    credits: amount,
-    operation: plain,
-    key: optional,
-    chargedAtMs: plain,
-    reason: plain,
-    reopened,
-    grant: optionalGrant,
+  refund: { ...CREDITS, ...REFUND },
+  outcome_reported: { ...CREDITS, ...REFUND, outcome: plain },
+  subscription_granted: { ...CREDITS, ...SUBSCRIPTION, why: plain, dueMs: plain, grant: newGrant },
+  subscription_reduced: { ...CREDITS, ...SUBSCRIPTION, credits: amount },
+  subscription_started: { ...BEGUN, due: optionalMoney, isTrial: plain, metadata: map },
+  subscription_renewed: { ...SUBSCRIPTION, ...BEGUN, due: optionalMoney, dueMs: plain },
+  subscription_period_ended: { ...SUBSCRIPTION, dueMs: plain },
+  subscription_changed: { ...SUBSCRIPTION, ...BEGUN, proration },
+  subscription_change_planned: { ...SUBSCRIPTION, terms: optionalPlan },
+  subscription_change_due: { ...SUBSCRIPTION, terms: plan, due: money, proration },
+  subscription_paused: SUBSCRIPTION,
+  subscription_resumed: { ...SUBSCRIPTION, begun },
+  subscription_canceled: SUBSCRIPTION,
+  subscription_ended: { ...SUBSCRIPTION, reason: plain, dueMs: plain },
+  subscription_payment_attempted: {
+    ...SUBSCRIPTION,
+    amountMinor: plain,
+    currency: plain,
+    via: plain,
+    provider: plain,
+    isLive: plain,
+    customer: optional,
+    method: optional,
+    expiresAtMs: optional,
   },
+  subscription_payment_linked: { ...SUBSCRIPTION, attempt: plain, reference: plain, url: plain },
+  subscription_payment_pending: { ...SUBSCRIPTION, attempt: plain, payment: plain },
+  subscription_payment_failed: {
+    ...SUBSCRIPTION,
+    attempt: optional,
+    code: plain,
+    isDecline: plain,
+    nextAttemptMs: optional,
+    graceEndsMs: optional,
+  },
+  subscription_paid: { ...SUBSCRIPTION, attempt: optional, covers, payment },
+  subscription_payment_returned: { ...SUBSCRIPTION, attempt: plain, by: plain, name: plain, amountMinor: plain, currency: plain },
+  subscription_payment_mismatched: { ...SUBSCRIPTION, attempt: optional, reason: plain, payment },
+  payment_method_saved: { method: paymentMethod },
+  payment_method_removed: { reason: plain },
+  clock_advanced: { nowMs: plain },
   checkout_opened: { terms: checkoutTerms, expiresAtMs: plain },
   checkout_linked: { ...PURCHASE, reference: plain, url: plain },
   checkout_pending: { ...PURCHASE, expiresAtMs: plain },
@@ -135,14 +198,24 @@ const TABLES = new Map(Object.entries(FIELDS).map(([kind, fields]) => [kind, Obj
 /** A record as a journal row keeps it. */
 export interface JournalRow {
   readonly seq: number
+  /** When the store wrote it: the time of the record, unless its body says another. */
   readonly atMs: number
   readonly kind: string
   readonly body: string
 }
 
-/** Everything of a record but its place, time and kind, as JSON text. The same record always gives the same text. */
-export function encodeRecord(record: JournalRecord): string {
-  return record.kind === 'charge' ? encodeCharge(record) : encodeByTable(record)
+/**
+ * Everything of a record but its place, time and kind, as JSON text. The same record always gives the same text. Where its row is of
+ * another time than the record, because the account lives by a test clock, the text says that of the record.
+ */
+export function encodeRecord(record: JournalRecord, rowAtMs: number = record.atMs): string {
+  const text = record.kind === 'charge' ? encodeCharge(record) : encodeByTable(record)
+  return record.atMs === rowAtMs ? text : `{"atMs":${record.atMs},${text.slice(1)}`
+}
+
+/** The time of a row's record, which its body says first if it is another than that of the row. */
+export function recordTimeOf({ atMs, body }: Pick<JournalRow, 'atMs' | 'body'>): number {
+  return Number(/^\{"atMs":(\d+),/.exec(body)?.[1] ?? atMs)
 }
 
 function encodeByTable(record: JournalRecord): string {
@@ -212,7 +285,7 @@ export function decodeRecord({ seq, atMs, kind, body }: JournalRow): JournalReco
   const fields = TABLES.get(kind)
   if (!fields) throw new Error(`record ${seq} is of an unknown kind: ${kind}`)
   const parsed = JSON.parse(body) as Readonly<Record<string, unknown>>
-  const record: Record<string, unknown> = { kind, seq, atMs }
+  const record: Record<string, unknown> = { kind, seq, atMs: parsed.atMs ?? atMs }
   for (const [name, field] of fields) {
     const value = parsed[name]
     if (value === undefined && field.fallback === undefined) throw new Error(`record ${seq} lacks ${name}`)
@@ -287,11 +360,6 @@ function encodeReopened(reopened: readonly GrantTerms[]): readonly EncodedTerms[
 
 function decodeReopened(encoded: readonly EncodedTerms[]): readonly GrantTerms[] {
   return encoded.map((terms) => ({ ...terms, purchase: terms.purchase ?? null }))
-}
-
-/** A payment as plain JSON, field by field. */
-export function encodePayment({ reference, payment, isLive, amountMinor, totalMinor, currency }: Payment): Payment {
-  return { reference, payment, isLive, amountMinor, totalMinor, currency }
 }
 
 type EncodedBonus = { readonly credits: string; readonly lifeMs: number | null } | null

@@ -1,10 +1,12 @@
 /** Journal records: what happened to an account, complete enough that folding them gives its state, and nothing else is needed. */
 
-import type { AccountStatus, BudgetTerms, CapturePolicy, GrantTerms } from './account.ts'
+import type { AccountStatus, BudgetTerms, CapturePolicy, ClockTime, GrantTerms } from './account.ts'
 import type { Balance } from './balance.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
 import type { UserId } from './ids.ts'
+import type { CheckoutTerms, Payment } from './payment.ts'
+import type { GrantReason, SubscriptionFacts } from './subscription-facts.ts'
 
 /** One movement on one grant. Grant 0 is the account's debt, which is a grant with less than nothing remaining. */
 export interface Movement {
@@ -69,8 +71,8 @@ export interface NewGrant extends Omit<GrantTerms, 'seq'> {
   readonly metadata: Metadata
 }
 
-/** An account was opened: its first record. */
-export type AccountCreated = RecordHead<'account_created'> & AccountProfile
+/** An account was opened: its first record. `clock` null: it lives in the store's own time. */
+export type AccountCreated = RecordHead<'account_created'> & AccountProfile & { readonly clock: ClockTime | null }
 /** What is known of an account, after a change. */
 export type AccountUpdated = RecordHead<'account_updated'> & AccountProfile & { readonly status: AccountStatus }
 
@@ -193,44 +195,20 @@ export type Refunded = CreditsHead<'refund'> & {
   readonly grant: NewGrant | null
 }
 
-/** What is bought in a checkout, fixed when it is opened. */
-export interface CheckoutTerms {
-  readonly provider: string
-  /** Whether real money is paid; false: a trial. */
-  readonly isLive: boolean
-  /** The price, in minor units, before any tax. */
-  readonly amountMinor: number
-  /** ISO 4217, lower case. */
-  readonly currency: string
-  readonly creditType: string
-  readonly credits: Microcredits
-  /** How long the credits live once they are paid for; null: for ever. */
-  readonly lifeMs: number | null
-  /** Credits given on top; null: none. */
-  readonly bonus: { readonly credits: Microcredits; readonly lifeMs: number | null } | null
-  /** Name of the pack that was chosen; null: the amount was. */
-  readonly pack: string | null
-  /** Version of the top-up options that it was priced by. */
-  readonly optionsVersion: number
-  /** Where the customer goes afterwards; null: nowhere. */
-  readonly successUrl: string | null
-  readonly cancelUrl: string | null
-  readonly metadata: Metadata
-}
+/** The operator reported what became of charged work. What failed was made good as a refund is, as far as the policy goes. */
+export type OutcomeReported = Omit<Refunded, 'kind'> & RecordHead<'outcome_reported'> & { readonly outcome: 'failed' | 'succeeded' }
 
-/** What a provider says of a payment. */
-export interface Payment {
-  /** The provider's name of the checkout. */
-  readonly reference: string
-  /** The provider's name of the payment. */
-  readonly payment: string
-  readonly isLive: boolean
-  /** What was bought, in minor units, before any tax. */
-  readonly amountMinor: number
-  /** All that was paid, taxes included: what refunds are parts of. */
-  readonly totalMinor: number
-  readonly currency: string
+/** Credits of a subscription were given, as of the moment they were due. */
+export type SubscriptionGranted = CreditsHead<'subscription_granted'> & {
+  readonly subscription: number
+  readonly why: GrantReason
+  readonly dueMs: number
+  readonly grant: NewGrant
 }
+/** Credits of a subscription's period were taken back, because it was changed to a smaller plan. */
+export type SubscriptionReduced = CreditsHead<'subscription_reduced'> & { readonly subscription: number; readonly credits: Microcredits }
+/** Something new of a subscription, of how it is paid for, or of a test clock, that moves no credits. */
+export type SubscriptionRecord = { [Kind in keyof SubscriptionFacts]: RecordHead<Kind> & SubscriptionFacts[Kind] }[keyof SubscriptionFacts]
 
 /** A checkout was opened: a purchase begins. Its record names the purchase. */
 export type CheckoutOpened = RecordHead<'checkout_opened'> & { readonly terms: CheckoutTerms; readonly expiresAtMs: number }
@@ -340,6 +318,9 @@ export type CreditsRecord =
   | HoldReleased
   | HoldExpired
   | Refunded
+  | OutcomeReported
+  | SubscriptionGranted
+  | SubscriptionReduced
   | ToppedUp
   | TopupRefunded
   | TopupRefundReversed
@@ -357,6 +338,7 @@ export type JournalRecord =
   | KeyRevoked
   | HoldExtended
   | PurchaseRecord
+  | SubscriptionRecord
 
 /** Records that are charges: their ids begin with `chg_`. */
 export type ChargeRecord = Charged | Captured | LateCaptured
@@ -386,6 +368,17 @@ export function purchaseOf(record: JournalRecord): number | null {
   if (record.kind === 'checkout_opened') return record.seq
   if (record.kind === 'grant') return record.grant.purchase
   return 'purchase' in record ? record.purchase : null
+}
+
+/** Sequence of the subscription that a record says something new of; null: it is about none. */
+export function subscriptionOf(record: JournalRecord): number | null {
+  if (record.kind === 'subscription_started') return record.seq
+  return 'subscription' in record ? record.subscription : null
+}
+
+/** Whether a record gives credits of a charge back. */
+export function givesBack(record: JournalRecord): record is Refunded | OutcomeReported {
+  return record.kind === 'refund' || record.kind === 'outcome_reported'
 }
 
 /** The movements of a charge that took credits, in draw order. */

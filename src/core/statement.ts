@@ -6,19 +6,21 @@ import { totalsOf } from './evolve.ts'
 import { type CreditsRecord, type JournalRecord, movesCredits, purchaseOf } from './record.ts'
 
 /**
- * Movements of one credit type, each zero or more but for corrections of an earlier time: closing = opening + purchased + granted −
- * used + returned − expired − taken back − voided. In micro-credits.
+ * Movements of one credit type, each zero or more but for corrections of an earlier time: closing = opening + purchased + from plans +
+ * granted − used + returned − expired − taken back − voided. In micro-credits.
  */
 export interface Movements {
   /** Bought, bonuses included. */
   readonly purchased: bigint
+  /** Given by subscriptions: periods, trials, changes, and what rolled over, which expired just before. */
+  readonly fromPlans: bigint
   readonly granted: bigint
   /** Charged. */
   readonly used: bigint
   /** Given back of charges. */
   readonly returned: bigint
   readonly expired: bigint
-  /** Taken because money went back; below zero when some of it came again. */
+  /** Taken because money went back, or with a change to a smaller plan; below zero when some of it came again. */
   readonly takenBack: bigint
   /** Voided or corrected by the operator. */
   readonly voided: bigint
@@ -31,7 +33,7 @@ export interface TypeStatement extends Movements {
   readonly closing: bigint
 }
 
-const NOTHING: Movements = { purchased: 0n, granted: 0n, used: 0n, returned: 0n, expired: 0n, takenBack: 0n, voided: 0n }
+const NOTHING: Movements = { purchased: 0n, fromPlans: 0n, granted: 0n, used: 0n, returned: 0n, expired: 0n, takenBack: 0n, voided: 0n }
 
 /** When a record took effect: what time does counts from when it was due, whenever it was booked. */
 export function effectiveMs(record: JournalRecord): number {
@@ -43,6 +45,8 @@ export function movementsOf(record: CreditsRecord): Movements {
   const { granted, charged, refunded, expired, voided } = totalsOf(record)
   const common = { ...NOTHING, used: charged, returned: refunded, expired }
   if (record.kind === 'dispute_closed') return { ...common, takenBack: record.credits, voided: record.voided }
+  if (record.kind === 'subscription_granted') return { ...common, fromPlans: granted }
+  if (record.kind === 'subscription_reduced') return { ...common, takenBack: voided }
   if (record.kind === 'topup_refunded' || record.kind === 'topup_refund_reversed') return { ...common, takenBack: voided }
   return purchaseOf(record) === null ? { ...common, granted, voided } : { ...common, purchased: granted, voided }
 }
@@ -50,6 +54,7 @@ export function movementsOf(record: CreditsRecord): Movements {
 function sum(a: Movements, b: Movements): Movements {
   return {
     purchased: a.purchased + b.purchased,
+    fromPlans: a.fromPlans + b.fromPlans,
     granted: a.granted + b.granted,
     used: a.used + b.used,
     returned: a.returned + b.returned,
@@ -60,8 +65,8 @@ function sum(a: Movements, b: Movements): Movements {
 }
 
 /** What movements add to a balance. */
-export function changeBy({ purchased, granted, used, returned, expired, takenBack, voided }: Movements): bigint {
-  return purchased + granted - used + returned - expired - takenBack - voided
+export function changeBy({ purchased, fromPlans, granted, used, returned, expired, takenBack, voided }: Movements): bigint {
+  return purchased + fromPlans + granted - used + returned - expired - takenBack - voided
 }
 
 /** Everything that an account has of a credit type, debts taken off. */

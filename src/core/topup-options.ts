@@ -3,7 +3,7 @@
 import type { Microcredits } from './credits.ts'
 import { MAX_MICROCREDITS, micro } from './credits.ts'
 import { formatMoney, minorDigits } from './currency.ts'
-import type { CheckoutTerms } from './record.ts'
+import type { CheckoutTerms } from './payment.ts'
 import { type Refusal, refuse } from './refusals.ts'
 
 /** Most packs of one version. */

@@ -3,7 +3,7 @@
 import { MAX_OPEN_USAGE_ROWS, type OpenHour, type UsageRow } from './account.ts'
 import { plus, ZERO } from './credits.ts'
 import type { Decimal } from './decimal.ts'
-import { isCharge, type JournalRecord } from './record.ts'
+import { givesBack, isCharge, type JournalRecord } from './record.ts'
 
 /** Length of a roll-up's bucket. */
 export const HOUR_MS = 3_600_000
@@ -44,7 +44,8 @@ function countedBy(record: JournalRecord): Counted | null {
     const { operation, key, creditType, credits, quantities } = record
     return { operation, key, creditType, charges: 1, credits, refunds: 0, refunded: ZERO, quantities }
   }
-  if (record.kind !== 'refund') return null
+  // A report that work succeeded gives nothing back.
+  if (!givesBack(record) || record.credits === 0n) return null
   const { operation, key, creditType, credits } = record
   return { operation, key, creditType, charges: 0, credits: ZERO, refunds: 1, refunded: credits, quantities: {} }
 }

@@ -13,8 +13,8 @@ import {
   seqOf,
   toMicro,
 } from '../../../test/running/memory-account.ts'
+import { DEFAULT_PRIORITIES } from '../priorities.ts'
 import type { NewGrant } from '../record.ts'
-import { DEFAULT_PRIORITIES } from './grant.ts'
 
 const UNLIMITED = { limit: null, period: 'lifetime', timeZone: 'UTC', maxPerCharge: null } as const
 

@@ -4,8 +4,8 @@ import { booked, codeOf, DAY_MS, MemoryAccount, MINUTE_MS, seqOf } from '../../.
 import * as make from '../../../test/running/purchases.ts'
 import { MAX_OPEN_CHECKOUTS, MAX_OPEN_GRANTS } from '../account.ts'
 import type { PurchaseCommand } from '../command.ts'
+import type { Payment } from '../payment.ts'
 import type { PurchaseStatus } from '../purchase.ts'
-import type { Payment } from '../record.ts'
 
 /** An account with a checkout of 100 credits for 10.00 (record 2). */
 function opened(wish: make.Wish = {}): { readonly account: MemoryAccount; readonly purchase: number } {

@@ -6,10 +6,12 @@ import type { Context, Decision, Draft } from '../draft.ts'
 import { openDraft } from '../due.ts'
 import { termsOf } from '../evolve.ts'
 import { objectId } from '../ids.ts'
+import type { CheckoutTerms, Payment } from '../payment.ts'
+import { DEFAULT_PRIORITIES } from '../priorities.ts'
 import { boughtIn, type PurchaseFacts } from '../purchase.ts'
-import type { CheckoutClosed, CheckoutTerms, NewGrant, Payment, PaymentMismatched } from '../record.ts'
+import type { CheckoutClosed, NewGrant, PaymentMismatched } from '../record.ts'
 import { type Refusal, refuse } from '../refusals.ts'
-import { addGrant, DEFAULT_PRIORITIES } from './grant.ts'
+import { addGrant } from './grant.ts'
 
 /** What is to be bought. */
 export interface OpenCheckoutCommand {
@@ -27,7 +29,8 @@ const GRANTS_OF_PURCHASE = 2
  */
 export function decideOpenCheckout(state: AccountState, { terms, ttlMs }: OpenCheckoutCommand, context: Context): Decision | Refusal {
   const draft = openDraft(state, context)
-  const { checkouts, pools } = draft.state
+  const { checkouts, pools, clock } = draft.state
+  if (terms.isLive && clock !== null) return NO_REAL_MONEY
   if (checkouts.length >= MAX_OPEN_CHECKOUTS)
     return refuse('too_many_open_checkouts', `The account has ${MAX_OPEN_CHECKOUTS} open checkouts; cancel some, or let them expire.`)
   const grants = pools.reduce((sum, pool) => sum + pool.grants.length, GRANTS_OF_PURCHASE * (checkouts.length + 1))
@@ -44,6 +47,9 @@ function refuseAmount(draft: Draft, terms: CheckoutTerms): Refusal | undefined {
   if (left <= MAX_MICROCREDITS) return undefined
   return refuse('amount_out_of_range', 'The account would have more than 9200000000000 credits of this type.')
 }
+
+/** Time that somebody moves is no time to pay in. */
+export const NO_REAL_MONEY = refuse('account_has_test_clock', 'An account that lives by a test clock takes no real money.')
 
 const NOT_FOUND = refuse('checkout_session_not_found', 'No checkout session has this id.')
 

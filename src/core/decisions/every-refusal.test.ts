@@ -12,9 +12,11 @@ import {
   toMicro,
 } from '../../../test/running/memory-account.ts'
 import * as buy from '../../../test/running/purchases.ts'
+import * as plan from '../../../test/running/subscriptions.ts'
 import { MAX_KEYS, MAX_OPEN_CHECKOUTS, MAX_OPEN_GRANTS, MAX_OPEN_HOLDS } from '../account.ts'
 import { MAX_PURCHASE_EVENTS } from '../purchase.ts'
 import type { RefusalCode } from '../refusals.ts'
+import { MAX_SUBSCRIPTIONS } from '../subscription.ts'
 
 const LIMITED = { limit: toMicro(10), period: 'day', timeZone: 'UTC', maxPerCharge: toMicro(8) } as const
 
@@ -42,6 +44,7 @@ const WAYS: Partial<Record<RefusalCode, (account: MemoryAccount) => Answer>> = {
   too_many_open_grants: (account) => many(account, MAX_OPEN_GRANTS, () => account.grant(1)),
   too_many_open_holds: (account) => many(account, MAX_OPEN_HOLDS + 1, () => account.hold('0.01')),
   checkout_session_not_found: (account) => account.send(buy.fulfil(999)),
+  account_has_test_clock: () => MemoryAccount.onClock(START_MS).send(buy.openCheckout({ isLive: true })),
   topup_not_found: (account) => withCheckout(account, (purchase) => account.send(buy.requestRefund(purchase))),
   topup_refund_exceeds_payment: (account) =>
     withCheckout(account, (purchase) => afterwards(account.send(buy.fulfil(purchase)), account.send(buy.requestRefund(purchase, 1_001)))),
@@ -59,6 +62,26 @@ const WAYS: Partial<Record<RefusalCode, (account: MemoryAccount) => Answer>> = {
       return many(account, MAX_PURCHASE_EVENTS + 1, () => account.send(buy.requestRefund(purchase, 1)))
     }),
   too_many_open_checkouts: (account) => many(account, MAX_OPEN_CHECKOUTS + 1, () => account.send(buy.openCheckout())),
+  already_subscribed: (account) => afterwards(account.send(plan.start()), account.send(plan.start())),
+  too_many_subscriptions: (account) => {
+    let made = 0
+    return many(account, MAX_SUBSCRIPTIONS + 1, () => account.send(plan.start({ plan: `plan ${made++}` })))
+  },
+  anchor_in_future: (account) => account.send(plan.start({}, { anchorMs: START_MS + 1 })),
+  subscription_not_found: (account) => account.send(plan.pause(999)),
+  subscription_not_active: (account) =>
+    withPlan(account, {}, (seq) => afterwards(account.send(plan.cancel(seq)), account.send(plan.pause(seq)))),
+  subscription_not_paused: (account) => withPlan(account, {}, (seq) => account.send(plan.resume(seq))),
+  subscription_unpaid: (account) => withPlan(account, { price: 900 }, (seq) => account.send(plan.pause(seq))),
+  payment_in_flight: (account) =>
+    withPlan(account, { price: 900 }, (seq) => afterwards(account.send(plan.openPage(seq)), account.send(plan.cancel(seq)))),
+  nothing_to_pay: (account) => withPlan(account, {}, (seq) => account.send(plan.openPage(seq))),
+  plan_unchanged: (account) => withPlan(account, {}, (seq) => account.send(plan.change(seq, {}))),
+  plan_currency_differs: (account) =>
+    withPlan(account, { price: 900 }, (subscription) => {
+      const terms = { ...plan.planOf({ plan: 'other' }), price: { amountMinor: 900, currency: 'usd' } }
+      return account.send({ kind: 'change_plan', subscription, terms, at: 'period_end' })
+    }),
   too_many_keys: (account) => many(account, MAX_KEYS + 1, () => account.createKey()),
 }
 
@@ -73,6 +96,10 @@ function withKey(account: MemoryAccount, use: (key: number) => Answer): Answer {
 
 function withHold(account: MemoryAccount, use: (hold: number) => Answer): Answer {
   return use(seqOf(account.hold(1, { ttlMs: HOUR_MS })))
+}
+
+function withPlan(account: MemoryAccount, wish: plan.PlanWish, use: (subscription: number) => Answer): Answer {
+  return use(seqOf(account.send(plan.start(wish))))
 }
 
 function withCheckout(account: MemoryAccount, use: (purchase: number) => Answer): Answer {

@@ -1,23 +1,14 @@
 /** Grants: credits given, taken back unspent, and corrected. */
 
-import { type AccountState, type GrantSource, MAX_OPEN_GRANTS, poolOf } from '../account.ts'
+import { type AccountState, MAX_OPEN_GRANTS, type OpenGrant, poolOf } from '../account.ts'
 import { MAX_MICROCREDITS, type Microcredits, micro } from '../credits.ts'
 import type { Context, Decision, Draft } from '../draft.ts'
 import { openDraft } from '../due.ts'
+import { DEFAULT_PRIORITIES } from '../priorities.ts'
 import type { NewGrant } from '../record.ts'
 import { type Refusal, refuse } from '../refusals.ts'
 import { refuseCredits } from './charge.ts'
 import type { ClosedGrant } from './facts.ts'
-
-/** What resets burns first; what was paid for burns last. */
-export const DEFAULT_PRIORITIES: Readonly<Record<GrantSource, number>> = {
-  rollover: 10,
-  plan: 20,
-  promo: 30,
-  refund: 35,
-  topup: 40,
-  adjustment: 30,
-}
 
 export interface GrantCommand {
   readonly creditType: string
@@ -72,12 +63,21 @@ export function decideVoid(state: AccountState, command: VoidCommand, context: C
   const grant = pool?.grants.find(({ seq }) => seq === command.grant)
   if (!pool || !grant) return refuseClosed(command.closed?.status ?? endedJustNow(state, command.grant, draft.nowMs))
   if (grant.closed !== null) return refuseClosed(grant.closed)
-  const moves = draft.pool(pool.creditType)
+  voidGrant(draft, pool.creditType, { grant, reason: command.reason })
+  return draft.done()
+}
+
+/** Takes back what is unspent of an open grant. */
+export function voidGrant(
+  draft: Draft,
+  creditType: string,
+  { grant, reason }: { readonly grant: OpenGrant; readonly reason: string },
+): void {
+  const moves = draft.pool(creditType)
   const credits = micro(moves.freeOf(grant))
   // Also when all of it is held: the movement says what is left.
   moves.move(grant.seq, -credits, 0n)
-  draft.append({ kind: 'grant_voided', ...moves.fields, grant: grant.seq, credits, reason: command.reason })
-  return draft.done()
+  draft.append({ kind: 'grant_voided', ...moves.fields, grant: grant.seq, credits, reason })
 }
 
 /** How a grant ended that was open before what was due was booked. */

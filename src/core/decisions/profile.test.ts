@@ -19,6 +19,7 @@ test('an account begins with a record of who it is, active and without credits',
       externalId: null,
       metadata: {},
       capturePolicy: 'cap',
+      clock: null,
     },
   ])
   assert.deepEqual([account.state.status, account.state.capturePolicy, account.state.pools], ['active', 'cap', []])

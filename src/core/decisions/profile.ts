@@ -1,16 +1,22 @@
 /** Accounts and their API keys: who they are and what they may do. No credits move. */
 
-import { type AccountState, type BudgetTerms, MAX_KEYS } from '../account.ts'
+import { type AccountState, type BudgetTerms, type ClockTime, MAX_KEYS } from '../account.ts'
 import type { Context, Decision } from '../draft.ts'
 import { openDraft } from '../due.ts'
 import type { AccountProfile, KeySecret, KeyTerms } from '../record.ts'
 import { type Refusal, refuse } from '../refusals.ts'
 import type { AccountFacts, KeyFacts } from './facts.ts'
 
-/** Opens an account: its first record. */
-export function decideCreateAccount(state: AccountState, profile: AccountProfile, context: Context): Decision {
-  const draft = openDraft(state, context)
-  draft.append({ kind: 'account_created', ...profile, events: [] })
+/** What an account is opened with. */
+export interface NewAccount extends AccountProfile {
+  /** The test clock that it lives by, for ever, and the time of it; by default the store's own time. */
+  readonly clock?: ClockTime
+}
+
+/** Opens an account: its first record, at the time that it is for the account. */
+export function decideCreateAccount(state: AccountState, { clock, ...profile }: NewAccount, context: Context): Decision {
+  const draft = openDraft(state, clock ? { ...context, nowMs: clock.nowMs } : context)
+  draft.append({ kind: 'account_created', ...profile, clock: clock ?? null, events: [] })
   return draft.done()
 }
 

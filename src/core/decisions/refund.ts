@@ -5,7 +5,7 @@ import { formatCredits, least, MAX_MICROCREDITS, type Microcredits, micro, most 
 import type { Context, Decision, Draft, PoolDraft } from '../draft.ts'
 import { openDraft } from '../due.ts'
 import { DEBT, drawsOf, type Movement, type NewGrant } from '../record.ts'
-import { type Refusal, refuse } from '../refusals.ts'
+import { isRefusal, type Refusal, refuse } from '../refusals.ts'
 import type { ChargeFacts, ClosedGrant } from './facts.ts'
 
 /** Burn priority of credits that come back as a grant of their own. */
@@ -31,30 +31,35 @@ export function decideRefund(state: AccountState, command: RefundCommand, contex
   const credits = command.credits ?? refundable
   if (credits > refundable || refundable === 0n) return refuseAbove(credits, refundable)
   const draft = openDraft(state, context)
+  const given = backFrom(draft, state, { charge, credits, grantDays: command.grantDays })
+  if (isRefusal(given)) return given
+  draft.append({ kind: 'refund', ...given, reason })
+  return draft.done()
+}
+
+/** What is to go back of a charge. */
+export interface GivenBack {
+  readonly charge: ChargeFacts
+  readonly credits: Microcredits
+  /** Life of the grant that replaces ended ones. */
+  readonly grantDays: number
+}
+
+/** Gives credits of a charge back; `before` is the state before what was due was booked. The fields of the record that says so. */
+export function backFrom(draft: Draft, before: AccountState, { charge, credits, grantDays }: GivenBack) {
+  const { record, refunded } = charge
   const left = poolOf(draft.state, record.creditType).grants.reduce<bigint>((sum, { remaining }) => sum + remaining, credits)
   if (left > MAX_MICROCREDITS) return refuse('amount_out_of_range', 'The account would have more than 9200000000000 credits of this type.')
   const pool = draft.pool(record.creditType)
-  const closedGrants = [...charge.closedGrants, ...emptiedSince(state, record.creditType)]
+  const closedGrants = [...charge.closedGrants, ...emptiedSince(before, record.creditType)]
   const returned = giveBack(draft, pool, { draws: drawsOf(record), closedGrants, before: refunded, credits })
-  const grant = openRefundGrant(draft, pool, { credits: returned.homeless, days: command.grantDays, purchase: null })
+  const grant = openRefundGrant(draft, pool, { credits: returned.homeless, days: grantDays, purchase: null })
   pool.repay()
   const open = draft.state.pools.reduce((sum, { grants }) => sum + grants.length, returned.reopened.length + (grant ? 1 : 0))
   if (open > MAX_OPEN_GRANTS)
     return refuse('too_many_open_grants', `The refund would leave the account with more than ${MAX_OPEN_GRANTS} open grants.`)
   const { operation, key, atMs } = record
-  draft.append({
-    kind: 'refund',
-    ...pool.fields,
-    charge: record.seq,
-    credits,
-    operation,
-    key,
-    chargedAtMs: atMs,
-    reason,
-    reopened: returned.reopened,
-    grant,
-  })
-  return draft.done()
+  return { ...pool.fields, charge: record.seq, credits, operation, key, chargedAtMs: atMs, reopened: returned.reopened, grant }
 }
 
 function refuseAbove(credits: Microcredits, refundable: Microcredits): Refusal {
