@@ -9,18 +9,20 @@ import { evolve } from '../core/evolve.ts'
 import { assertSound } from '../core/invariants.ts'
 import {
   type CreditsRecord,
+  givesBack,
   isCharge,
   type JournalRecord,
   type KeyRotated,
   type Movement,
   movesCredits,
+  type OutcomeReported,
   type Refunded,
 } from '../core/record.ts'
 import { decodeRecord } from '../core/record-codec.ts'
 import { closedRows } from '../core/usage.ts'
 import { type ChainedRow, chainHash, genesisHash } from './chain.ts'
 import { mergeHours } from './hours.ts'
-import { type EndedHoldChange, type LiveHoldChange, objectChanges, type PurchaseChange } from './projections.ts'
+import { type EndedHoldChange, type LiveHoldChange, objectChanges, type PurchaseChange, type SubscriptionChange } from './projections.ts'
 import { PurchaseAudit } from './purchase-audit.ts'
 import type { AuditCheck, GrantRow, HoldRow, HourRow } from './store.ts'
 
@@ -53,6 +55,8 @@ export class AccountAudit {
   state: AccountState
   hash: string
   profile: AccountFacts | null = null
+  /** When it was opened, by its own time. */
+  openedAtMs = 0
   readonly keys = new Map<number, AuditedKey>()
   readonly grants = new Map<number, GrantRow['status']>()
   readonly holds = new Map<number, HoldRow>()
@@ -60,6 +64,9 @@ export class AccountAudit {
   readonly purchases = new PurchaseAudit()
   /** Hours that are over, in the parts in which they left the state, each with the record that closed it. */
   readonly closedParts: { readonly closedBy: number; readonly hour: HourRow }[] = []
+  readonly subscriptions = new Map<number, SubscriptionChange>()
+  /** When the last row was written: by the store's time, whatever time it is for the account. */
+  #rowAtMs = 0
   #isBroken = false
 
   constructor(account: number, { report, find }: { readonly report: Report; readonly find: Find }) {
@@ -88,7 +95,8 @@ export class AccountAudit {
       this.#break('sequence', seq, `record ${seq} follows record ${this.state.seq}`)
       return
     }
-    if (row.atMs < this.state.atMs) this.#report('sequence', seq, 'the record is older than the one before it')
+    if (row.atMs < this.#rowAtMs) this.#report('sequence', seq, 'the record is older than the one before it')
+    this.#rowAtMs = row.atMs
     this.hash = chainHash(this.hash, row)
     if (this.hash !== row.hash) {
       this.#report('chain', seq, 'the hash is not that of the record and the hash before it')
@@ -111,7 +119,7 @@ export class AccountAudit {
     const before = this.state
     try {
       const after = evolve(before, record)
-      assertSound(after, asOf(record))
+      assertSound(after, asOf(record, before))
       this.state = after
     } catch (cause) {
       this.#break('decisions', record.seq, messageOf(cause))
@@ -120,14 +128,14 @@ export class AccountAudit {
     const wrong = wrongBefore(before, record)
     if (wrong !== undefined) this.#report('decisions', record.seq, wrong)
     if (movesCredits(record)) this.#checkCredits(before, record)
-    if (record.kind === 'refund') this.#checkRefund(record)
+    if (givesBack(record)) this.#checkRefund(record)
     const unpaid = this.purchases.check(record)
     if (unpaid !== null) this.#report('purchases', record.seq, unpaid)
     this.#project(before, record)
   }
 
   #checkCredits(before: AccountState, record: CreditsRecord): void {
-    const asOfMs = asOf(record)
+    const asOfMs = asOf(record, before)
     const { settled, held } = balanceOf(poolOf(this.state, record.creditType), asOfMs)
     if (settled !== record.balance.settled || held !== record.balance.held) {
       this.#report(
@@ -144,7 +152,7 @@ export class AccountAudit {
   }
 
   /** Its charge is looked up: an audit that kept all charges of an account would have no bounds. */
-  #checkRefund({ seq, charge: charged, credits }: Refunded): void {
+  #checkRefund({ seq, charge: charged, credits }: Refunded | OutcomeReported): void {
     const charge = this.#find(charged)
     const refunded = (this.refunds.get(charged) ?? 0n) + credits
     if (!charge || !isCharge(charge)) this.#report('decisions', seq, `record ${charged}, which is refunded, is no charge`)
@@ -160,6 +168,7 @@ export class AccountAudit {
       if (change.table === 'grants') this.grants.set(change.seq, change.status)
       else if (change.table === 'refunds') this.refunds.set(change.charge, (this.refunds.get(change.charge) ?? 0n) + change.credits)
       else if (change.table === 'purchases') this.#changePurchase(change, record.seq)
+      else if (change.table === 'subscriptions') this.subscriptions.set(change.subscription.seq, change)
       else if (change.table === 'late_captures') this.#lateCapture(change.hold, change.charge)
       else this.#changeHold(change)
     }
@@ -203,6 +212,7 @@ export class AccountAudit {
       case 'account_created':
       case 'account_updated': {
         const { name, externalId, metadata, capturePolicy } = record
+        if (record.kind === 'account_created') this.openedAtMs = record.atMs
         this.profile = { name, externalId, metadata, capturePolicy, status: this.state.status }
         break
       }
@@ -275,8 +285,10 @@ function wrongBefore(before: AccountState, record: JournalRecord): string | unde
 }
 
 /** The moment that a record describes: what time did is booked later than it was due. */
-function asOf(record: JournalRecord): number {
-  return 'dueMs' in record ? record.dueMs : record.atMs
+function asOf(record: JournalRecord, before: AccountState): number {
+  if ('dueMs' in record) return record.dueMs
+  const ended = record.kind === 'checkout_expired' ? before.checkouts.find(({ seq }) => seq === record.purchase) : undefined
+  return ended?.expiresAtMs ?? record.atMs
 }
 
 function messageOf(cause: unknown): string {

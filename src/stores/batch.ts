@@ -4,7 +4,7 @@
  */
 
 import { type AccountState, emptyAccount } from '../core/account.ts'
-import type { Command } from '../core/command.ts'
+import { type Command, recordsMadeBy } from '../core/command.ts'
 import { decide, type Surroundings } from '../core/decide.ts'
 import type { Facts } from '../core/decisions/facts.ts'
 import type { Decision } from '../core/draft.ts'
@@ -156,14 +156,18 @@ export class Batch<Known extends Base = Base> implements DecidedBatch<Known> {
     return owner !== undefined && owner !== account
   }
 
-  #accept({ account, idempotency }: Transaction, decision: Decision, working: Working<Known>): Applied {
+  #accept({ account, command, idempotency }: Transaction, decision: Decision, working: Working<Known>): Applied {
+    const own = isRefusal(command) ? 0 : recordsMadeBy(command)
+    // The store's order is by its own time, whatever time it is for an account.
+    const ownMs = decision.state.clock === null ? null : this.nowMs
     const made: JournalRecord[] = []
     let { hash, state } = working
     for (const record of decision.records) {
-      // A bonus follows from the top-up before it: it has no key, and a replay does not find it.
-      const isOwn = record.actor !== 'time' && !isBonus(record)
-      const keyHash = (isOwn ? idempotency?.keyHashes[made.length] : undefined) ?? null
-      const row = rowOf(record, { position: this.#firstPosition + this.pending.length, account, idempotency, keyHash }, hash)
+      // What follows from the command's own records, such as a bonus, has no key, and a replay does not find it.
+      const isOwn = record.actor !== 'time' && made.length < own
+      const keyHash = isOwn ? keyHashOf(idempotency, made.length) : null
+      const place = { position: this.#firstPosition + this.pending.length, account, idempotency, keyHash, ownMs }
+      const row = rowOf(record, place, hash)
       hash = row.hash
       state = decision.records.length === 1 ? decision.state : evolve(state, record)
       const pending = { record, row, after: state }
@@ -195,10 +199,6 @@ export class Batch<Known extends Base = Base> implements DecidedBatch<Known> {
   }
 }
 
-function isBonus(record: JournalRecord): boolean {
-  return record.kind === 'grant' && record.grant.purchase !== null
-}
-
 /** What a command is decided with. Most decisions ask for no facts, and to put them together costs as much as to decide. */
 class LazySurroundings implements Surroundings {
   readonly nowMs: number
@@ -223,13 +223,21 @@ class LazySurroundings implements Surroundings {
   }
 }
 
-type Place = Pick<BatchRow, 'position' | 'account' | 'keyHash'> & Pick<Transaction, 'idempotency'>
+function keyHashOf(idempotency: Transaction['idempotency'], index: number): string | null {
+  return idempotency?.keyHashes[index] ?? null
+}
+
+interface Place extends Pick<BatchRow, 'position' | 'account' | 'keyHash'>, Pick<Transaction, 'idempotency'> {
+  /** The store's time, for an account that lives by another; null: that of the record. */
+  readonly ownMs: number | null
+}
 
 /** The row of a record, chained to the one before it. */
-function rowOf(record: JournalRecord, { position, account, keyHash, idempotency }: Place, previousHash: string): BatchRow {
-  const { seq, atMs, kind } = record
+function rowOf(record: JournalRecord, { position, account, keyHash, idempotency, ownMs }: Place, previousHash: string): BatchRow {
+  const { seq, kind } = record
+  const atMs = ownMs ?? record.atMs
   const fingerprint = keyHash === null ? null : (idempotency?.fingerprint ?? null)
-  const row = { position, account, seq, atMs, kind, keyHash, fingerprint, hash: '', body: encodeRecord(record) }
+  const row = { position, account, seq, atMs, kind, keyHash, fingerprint, hash: '', body: encodeRecord(record, atMs) }
   row.hash = chainHash(previousHash, row)
   return row
 }

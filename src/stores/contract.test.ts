@@ -11,6 +11,7 @@ import { orderingContract } from '../../test/contract/ordering.ts'
 import { purchasesContract } from '../../test/contract/purchases.ts'
 import { readingContract } from '../../test/contract/reading.ts'
 import { sessionsContract } from '../../test/contract/sessions.ts'
+import { subscriptionsContract } from '../../test/contract/subscriptions.ts'
 import { usageContract } from '../../test/contract/usage.ts'
 import { usersContract } from '../../test/contract/users.ts'
 import { CONTRACT_KINDS } from '../../test/running/store.ts'
@@ -29,4 +30,5 @@ for (const kind of CONTRACT_KINDS)
     sessionsContract(kind)
     purchasesContract(kind)
     invoicesContract(kind)
+    subscriptionsContract(kind)
   })

@@ -1,10 +1,12 @@
 /** What a store keeps besides the ledger, on one screen. */
 
 import { Invoices } from './invoices.ts'
+import { Plans } from './plans.ts'
 import { SandboxCheckouts } from './sandbox-checkouts.ts'
 import { Sessions } from './sessions.ts'
 import { SigningKeys } from './signing-keys.ts'
 import type { Statements } from './statements.ts'
+import { TestClocks } from './test-clocks.ts'
 import { TopupOptionsRows } from './topup-options.ts'
 import { Users } from './users.ts'
 import { type WebhookRows, webhookRows } from './webhooks/webhook-rows.ts'
@@ -18,7 +20,12 @@ export interface PlainData {
   readonly sandboxCheckouts: SandboxCheckouts
   readonly invoices: Invoices
   readonly webhooks: WebhookRows
+  readonly plans: Plans
+  readonly testClocks: TestClocks
 }
+
+/** Series of invoices whose numbers have gaps: there is to be none. */
+export const BROKEN_SERIES = 'select series from invoices group by series having count(*) <> max(number) order by series'
 
 /** The plain rows that an engine's statements lead to. */
 export function plainData(statements: Statements): PlainData {
@@ -30,5 +37,7 @@ export function plainData(statements: Statements): PlainData {
     sandboxCheckouts: new SandboxCheckouts(statements),
     invoices: new Invoices(statements),
     webhooks: webhookRows(statements),
+    plans: new Plans(statements),
+    testClocks: new TestClocks(statements),
   }
 }

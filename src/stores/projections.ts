@@ -1,10 +1,21 @@
-/** What each record changes outside the account's state: the status of grants and holds, the refunds of charges, and purchases. */
+/** What each record changes outside the account's state: the status of grants and holds, the refunds of charges, purchases and subscriptions. */
 
 import { type AccountState, poolOf } from '../core/account.ts'
 import { type Microcredits, ZERO } from '../core/credits.ts'
 import type { EndedHold } from '../core/decisions/facts.ts'
 import { endedIn, type PurchaseStatus, statusAfter } from '../core/purchase.ts'
-import { type CreditsRecord, DEBT, grantMadeBy, type JournalRecord, movesCredits, purchaseOf, reopenedBy } from '../core/record.ts'
+import {
+  type CreditsRecord,
+  DEBT,
+  givesBack,
+  grantMadeBy,
+  type JournalRecord,
+  movesCredits,
+  purchaseOf,
+  reopenedBy,
+} from '../core/record.ts'
+import { askingOwnMs, type Subscription } from '../core/subscription.ts'
+import { evolveSubscription } from '../core/subscription-fold.ts'
 import type { GrantRow } from './store.ts'
 
 /** A grant was opened, spent, expired or voided. */
@@ -59,8 +70,23 @@ export interface PurchaseChange {
   readonly ended: bigint
 }
 
+/** A subscription as a record leaves it. */
+export interface SubscriptionChange {
+  readonly table: 'subscriptions'
+  readonly subscription: Subscription
+  /** When the payment provider has to be asked something, by the store's time; null: not before anything else happens. */
+  readonly askingMs: number | null
+}
+
 /** A change to one row of a derived table. */
-export type ObjectChange = GrantChange | LiveHoldChange | EndedHoldChange | LateCaptureChange | RefundChange | PurchaseChange
+export type ObjectChange =
+  | GrantChange
+  | LiveHoldChange
+  | EndedHoldChange
+  | LateCaptureChange
+  | RefundChange
+  | PurchaseChange
+  | SubscriptionChange
 
 /** An account's state before and after one record. */
 export interface Step {
@@ -74,9 +100,19 @@ export function objectChanges(record: JournalRecord, step: Step): readonly Objec
   if (movesCredits(record)) grantChanges(record, step, changes)
   const change = holdChange(record)
   if (change) changes.push(change)
-  if (record.kind === 'refund') changes.push({ table: 'refunds', charge: record.charge, credits: record.credits })
+  if (givesBack(record) && record.credits > 0n) changes.push({ table: 'refunds', charge: record.charge, credits: record.credits })
   purchaseChanges(record, step.before, changes)
+  if (step.before.subscriptions !== step.after.subscriptions || record.kind === 'clock_advanced') subscriptionChanges(record, step, changes)
   return changes
+}
+
+/** Those that the record has changed; those of a clock that was moved may have something to ask now. */
+function subscriptionChanges(record: JournalRecord, { before, after }: Step, changes: ObjectChange[]): void {
+  const isMoved = record.kind === 'clock_advanced'
+  const left = after.subscriptions.filter((subscription) => isMoved || !before.subscriptions.includes(subscription))
+  const ended = before.subscriptions.filter(({ seq }) => !after.subscriptions.some((other) => other.seq === seq))
+  for (const subscription of [...left, ...ended.map((one) => evolveSubscription(one, record))])
+    changes.push({ table: 'subscriptions', subscription, askingMs: askingOwnMs(subscription, after.clock) })
 }
 
 function purchaseChanges(record: JournalRecord, before: AccountState, changes: ObjectChange[]): void {

@@ -28,6 +28,7 @@ const OWN_TABLES = [
   'refunds',
   'rollups',
   'settings',
+  'subscriptions',
 ]
 const TABLES_OF: Readonly<Record<StoreKind, { readonly own: readonly string[]; readonly listed: string }>> = {
   sqlite: {

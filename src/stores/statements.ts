@@ -78,4 +78,7 @@ export const PLAIN_TABLES: readonly string[] = [
   'webhook_attempts',
   'webhook_feed',
   'webhook_replays',
+  'plans',
+  'test_clocks',
+  'test_clock_accounts',
 ]

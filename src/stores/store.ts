@@ -8,6 +8,7 @@ import type { PriceRow } from '../core/price-parsing.ts'
 import type { PurchaseFacts, PurchaseStatus } from '../core/purchase.ts'
 import type { Actor, JournalRecord, KeyTerms } from '../core/record.ts'
 import type { Refusal } from '../core/refusals.ts'
+import type { Subscription } from '../core/subscription.ts'
 import type { PlainData } from './plain-data.ts'
 
 /**
@@ -109,6 +110,14 @@ export interface WatchedQuery {
   readonly limit: number
 }
 
+/** Subscriptions of which the payment provider has to be asked something, after one that was named. */
+export interface AskingQuery {
+  /** Inclusive. */
+  readonly untilMs: number
+  readonly after: { readonly account: number; readonly seq: number } | null
+  readonly limit: number
+}
+
 /** A page of an account's things, by sequence; newest first unless `after` is given. */
 export interface SeqPage {
   readonly limit: number
@@ -177,7 +186,15 @@ export type Notice =
   | { readonly of: 'anything' }
 
 /** Work of which one process on a store is enough. */
-export type BackgroundWork = 'book due' | 'issue invoices' | 'issue statements' | 'reconcile' | 'tell of sandbox' | 'send webhooks'
+export type BackgroundWork =
+  | 'book due'
+  | 'issue invoices'
+  | 'issue statements'
+  | 'reconcile'
+  | 'tell of sandbox'
+  | 'pay for subscriptions'
+  | 'move test clocks'
+  | 'send webhooks'
 
 /** What an audit found wrong. */
 export interface Difference {
@@ -206,6 +223,8 @@ export const AUDIT_CHECKS = {
   holds: 'The status kept of each hold is what its records say, and none is live past its end without being due.',
   refunds: 'What is kept as refunded of each charge is the sum of its refunds, and no more than the charge.',
   purchases: 'What is kept of each purchase is what its records say, and no more was given or taken than was paid for.',
+  subscriptions: 'What is kept of each subscription is what its records say.',
+  invoices: 'The invoices of each series are numbered 1, 2, 3 … without gaps.',
   accounts: 'The profile kept of each account is what its records say.',
   keys: 'What is kept of each API key is what its records say.',
   due: 'Every account with something due is found by the background work.',
@@ -285,6 +304,11 @@ export interface Store extends PlainData {
   purchases(account: number, filter: PurchaseFilter): Promise<readonly PurchaseFacts[]>
   /** Purchases of all accounts that wait for news of the provider, in order of account and sequence. */
   watchedPurchases(query: WatchedQuery): Promise<readonly { readonly account: number; readonly seq: number }[]>
+  /** As its last record left it: what is due since is not booked in it. */
+  subscription(account: number, seq: number): Promise<Subscription | undefined>
+  subscriptions(account: number, page: SeqPage): Promise<readonly Subscription[]>
+  /** Subscriptions of all accounts that have to be paid for, in order of account and sequence. */
+  askingSubscriptions(query: AskingQuery): Promise<readonly { readonly account: number; readonly seq: number }[]>
   /** Roll-up rows of an account with fromMs ≤ hour < toMs, the open hour included, oldest first. */
   usage(account: number, range: { readonly fromMs: number; readonly toMs: number }): Promise<readonly HourRow[]>
 

@@ -1,5 +1,6 @@
 /** What an audit reads: whole tables, or, where no statement may reach over buckets, one bucket after the other. */
 
+import { BROKEN_SERIES } from '../plain-data.ts'
 import type { AuditCheck } from '../store.ts'
 import { BUCKETS, type Rows, sortedAccounts } from './buckets.ts'
 import { ROW_COLUMNS, type StoredRow } from './journal.ts'
@@ -93,11 +94,12 @@ const STRAYS: readonly (readonly [check: AuditCheck, detail: string, text: (wher
   ],
 ]
 
-/** Reports records of accounts that do not exist, and keys of more than one record. */
-export async function checkStrays(run: Runner, report: (check: AuditCheck, account: number, detail: string) => void): Promise<void> {
+/** Reports records of accounts that do not exist, keys of more than one record, and numbers of invoices that are missing. */
+export async function checkStrays(run: Runner, report: (check: AuditCheck, account: number | null, detail: string) => void): Promise<void> {
   for (const [check, detail, text] of STRAYS)
     for (const bucket of bucketsOf(run)) {
       const rows = await ask<{ account: number }>(run, text(bucket === null ? 'true' : 'j.bucket = $1'), bucket === null ? [] : [bucket])
       for (const { account } of rows) report(check, account, detail)
     }
+  for (const { series } of await ask<{ series: string }>(run, BROKEN_SERIES)) report('invoices', null, `numbers of ${series} are missing`)
 }

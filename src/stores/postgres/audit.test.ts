@@ -50,6 +50,13 @@ async function planted(sql: string, values: readonly unknown[] = []): Promise<re
   return [...new Set(differences.map(({ check }) => check))].sort()
 }
 
+test('a number that is missing among invoices is found', async () => {
+  const insert = (number: number): string =>
+    `insert into invoices (account, ordinal, series, number, kind, source, issued_at_ms, body) values (1, ${number}, 'INV', ${number}, 'receipt', 'test ${number}', 1, '{}')`
+  assert.deepEqual(await planted(insert(1)), [])
+  assert.deepEqual(await planted(insert(2)), ['invoices'])
+})
+
 /** Whether a change is one that its table takes; it is not made. */
 async function isTaken(sql: string): Promise<boolean> {
   await client.query('savepoint sound')
@@ -150,6 +157,7 @@ const TABLES: Readonly<Record<string, { readonly checks: readonly AuditCheck[]; 
   holds: { checks: ['holds'], except: [] },
   refunds: { checks: ['refunds'], except: [] },
   purchases: { checks: ['purchases'], except: [] },
+  subscriptions: { checks: ['subscriptions'], except: [] },
   accounts: { checks: ['accounts'], except: [] },
   api_keys: { checks: ['keys'], except: ['last_used_at_ms'] },
   key_secrets: { checks: ['keys'], except: [] },

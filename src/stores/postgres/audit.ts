@@ -151,7 +151,7 @@ class DatabaseAudit {
   /** The charges that refunds name: an audit that kept all charges of an account would have no bounds. */
   async #findRefunded(rows: readonly StoredRow[], records: Map<string, JournalRecord>): Promise<void> {
     const wanted = rows.flatMap((row) => {
-      const seq = row.kind === 'refund' ? chargeNamedIn(row.body) : null
+      const seq = row.kind === 'refund' || row.kind === 'outcome_reported' ? chargeNamedIn(row.body) : null
       return seq === null ? [] : [{ account: row.account, seq }]
     })
     for (const [name, row] of await readRows(this.#run, wanted)) {

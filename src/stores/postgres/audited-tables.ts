@@ -1,11 +1,12 @@
 /** The derived rows of accounts, as they are kept and as the records give them. */
 
+import { sweepDueMs } from '../../core/account.ts'
 import { decodeState, encodeState } from '../../core/account-codec.ts'
-import { FOREVER_MS } from '../../core/calendar.ts'
 import { encodeKeyTerms } from '../../core/record-codec.ts'
 import type { AccountAudit, Report } from '../auditor.ts'
 import { encodeQuantities } from '../hour-rows.ts'
 import type { AuditCheck } from '../store.ts'
+import { subscriptionRows } from '../subscription-rows.ts'
 import { onRows, type RowStatement, runOnRows, sortedAccounts } from './buckets.ts'
 import type { Told } from './feed-audit.ts'
 import { encodeExternalId, profileValues } from './profiles.ts'
@@ -20,6 +21,7 @@ export const DERIVED = {
   holds: 'holds',
   refunds: 'refunds',
   purchases: 'purchases',
+  subscriptions: 'subscriptions',
   api_keys: 'keys',
   key_secrets: 'keys',
   external_ids: 'accounts',
@@ -39,6 +41,7 @@ const COLUMNS = {
   holds: 'account, seq, status, credits::text as credits, held::text as held, expires_at_ms, late_charge',
   refunds: 'account, charge, refunded::text as refunded',
   purchases: 'account, seq, status, opened_at_ms, watched, ended::text as ended, state',
+  subscriptions: 'account, seq, status, asking_ms, state',
   api_keys: 'account, seq, hint, previous_until_ms, terms, created_at_ms, revoked_at_ms',
   key_secrets: 'account, key, hash, until_ms',
   external_ids: 'account, external_id',
@@ -86,7 +89,6 @@ export async function readKept(run: Runner, accounts: readonly number[]): Promis
 
 /** What an account's first record says besides its profile. */
 export interface Opening {
-  readonly atMs: number
   readonly keyHash: string | null
 }
 
@@ -126,9 +128,10 @@ export function compareAccount(audit: AccountAudit, { kept, report, opening, tol
     'purchases',
     audit.purchases.rows().map((row) => JSON.stringify(row)),
   )
+  compare('subscriptions', 'subscriptions', subscriptionRows(audit.subscriptions.values()))
   compare('rollups', 'rollups', expectedHours(audit))
   const { profile } = audit
-  compare('accounts', 'accounts', profile ? [JSON.stringify([...profileValues(profile), profile.status, opening.atMs])] : [])
+  compare('accounts', 'accounts', profile ? [JSON.stringify([...profileValues(profile), profile.status, audit.openedAtMs])] : [])
   compare('external_ids', 'accounts', profile && profile.externalId !== null ? [JSON.stringify([encodeExternalId(profile)])] : [])
   compare('opening_keys', 'idempotency', opening.keyHash === null ? [] : [JSON.stringify([opening.keyHash])])
   compare('api_keys', 'keys', expectedKeys(audit))
@@ -177,7 +180,7 @@ function checkState({ state, hash }: AccountAudit, rows: readonly string[], { re
   if (keptHash !== hash) report('states', state.seq, 'the kept head hash is not that of the last record')
   if (text !== encodeState(state) && !isOfOtherFormat(text))
     report('states', state.seq, `the kept state is ${text}, the records give ${encodeState(state)}`)
-  const due = state.dueMs === FOREVER_MS ? null : state.dueMs
+  const due = sweepDueMs(state)
   if (dueMs !== due) report('due', state.seq, `the account is kept as due at ${dueMs}, and is due at ${due}`)
 }
 

@@ -89,6 +89,7 @@ function want(wanted: Wanted, state: AccountState, command: Command): void {
   const account = state.number
   switch (command.kind) {
     case 'refund':
+    case 'report_outcome':
       wanted.drawn.push({ account, seq: command.charge })
       break
     case 'void_grant':

@@ -154,6 +154,7 @@ async function readAll(store: Store, clock: { nowMs: number }): Promise<void> {
     assert.ok(bought !== undefined && (await store.purchase(account, bought)))
     for (const page of [{ limit: 3 }, { limit: 3, after: 2 }]) {
       await store.purchases(account, page)
+      await store.subscriptions(account, page)
       await store.keys(account, page)
       await store.grants(account, page)
       await store.holds(account, page)
@@ -164,6 +165,8 @@ async function readAll(store: Store, clock: { nowMs: number }): Promise<void> {
   await store.keyBySecret(`one ${ONE}`)
   for (const page of [{ limit: 2 }, { limit: 50 }, { limit: 2, before: ONE }, { limit: 2, after: ONE }]) await store.accounts(page)
   await store.dueAccounts(clock.nowMs + make.DAY_MS, 10)
+  await store.subscription(ONE, 1)
+  assert.ok((await store.askingSubscriptions({ untilMs: FOREVER_MS, after: null, limit: 10 })).length > 0)
   assert.ok((await store.watchedPurchases({ openedBeforeMs: FOREVER_MS, after: null, limit: 10 })).length > 0)
   await store.positionAt(clock.nowMs)
   assert.ok((await store.feed(0, 1_000)).length > 60)
@@ -218,6 +221,7 @@ const NOT_RUN = [
   'newer accounts',
   'due',
   'watched purchases',
+  'asking subscriptions',
   'records up to',
   'give up',
   'begin',

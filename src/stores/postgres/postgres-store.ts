@@ -30,6 +30,7 @@ import { Session } from './session.ts'
 import { StateCache } from './state-cache.ts'
 import { StateReads } from './state-reads.ts'
 import { PostgresStatements } from './statements.ts'
+import { SubscriptionReader } from './subscriptions.ts'
 import { Ticks } from './ticks.ts'
 
 /** How a PostgreSQL store is opened. */
@@ -187,6 +188,7 @@ function makeStore({ address, patience, readers, feed, secret, clock, listener, 
   const { run } = readers
   const history = new HistoryReader(readers)
   const purchases = new PurchaseReader(readers.run)
+  const subscriptions = new SubscriptionReader(run)
   const keys = new KeyReader(run)
   const states = new StateReads(run)
   const claims = new Claims(readers.soon, patience.silenceMs)
@@ -220,6 +222,9 @@ function makeStore({ address, patience, readers, feed, secret, clock, listener, 
     purchase: (account, seq) => purchases.at(account, seq),
     purchases: (account, filter) => purchases.list(account, filter),
     watchedPurchases: (query) => purchases.watched(query),
+    subscription: (account, seq) => subscriptions.at(account, seq),
+    subscriptions: (account, page) => subscriptions.list(account, page),
+    askingSubscriptions: (query) => subscriptions.asking(query),
     usage: (account, range) => history.usage(account, range),
     priceBooks: () => readPriceBooks(run),
     publishPrices: (book) => publishPriceBook(readers, book, clock),

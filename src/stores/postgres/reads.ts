@@ -2,7 +2,7 @@
 
 import { type Microcredits, micro } from '../../core/credits.ts'
 import type { JournalRecord } from '../../core/record.ts'
-import { decodeRecord } from '../../core/record-codec.ts'
+import { decodeRecord, recordTimeOf } from '../../core/record-codec.ts'
 import { decodeHour, type RawHour } from '../hour-rows.ts'
 import { mergeHours } from '../hours.ts'
 import type { GrantRow, HoldRow, HourRow, RecordPage, RecordQuery, SeqPage, Store } from '../store.ts'
@@ -26,7 +26,10 @@ const NEWER: Statement = {
   text: `select ${ROW_COLUMNS} from journal j where ${OF_ACCOUNT} and seq > $3 and seq < $4 order by seq limit $5`,
 }
 const LAST_SEQ: Statement = { name: 'last seq', text: `select seq from journal where ${OF_ACCOUNT} order by seq desc limit 1` }
-const TIME_AT: Statement = { name: 'time at', text: `select at_ms as "atMs" from journal where ${OF_ACCOUNT} and seq = $3` }
+const TIME_AT: Statement = {
+  name: 'time at',
+  text: `select at_ms as "atMs", left(body, 30) as body from journal where ${OF_ACCOUNT} and seq = $3`,
+}
 const GRANT: Statement = { name: 'grant', text: `select seq, status from grants where ${OF_ACCOUNT} and seq = $3` }
 const OLDER_GRANTS: Statement = {
   name: 'older grants',
@@ -127,8 +130,8 @@ export class HistoryReader {
     let high = (last?.seq ?? 0) + 1
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const [row] = await this.#run<{ atMs: number }>(TIME_AT, [...owner, middle])
-      if (row !== undefined && row.atMs < atMs) low = middle + 1
+      const [row] = await this.#run<{ atMs: number; body: string }>(TIME_AT, [...owner, middle])
+      if (row !== undefined && recordTimeOf(row) < atMs) low = middle + 1
       else high = middle
     }
     return low

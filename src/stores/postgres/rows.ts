@@ -11,6 +11,7 @@ import {
   type ObjectChange,
   objectChanges,
   type PurchaseChange,
+  type SubscriptionChange,
 } from '../projections.ts'
 import type { GrantRow, HoldRow, HourRow } from '../store.ts'
 
@@ -40,6 +41,7 @@ export interface DerivedRows {
   readonly hours: readonly { readonly account: number; readonly closedBy: number; readonly hour: HourRow }[]
   /** In order. Each has a statement of its own: they are rare. */
   readonly purchases: readonly { readonly account: number; readonly change: PurchaseChange }[]
+  readonly subscriptions: readonly (Owned & { readonly change: SubscriptionChange })[]
 }
 
 /** What the records of a batch change besides states. */
@@ -64,6 +66,7 @@ class RowsOfBatch {
   readonly #grants = new Map<string, DerivedRows['grants'][number]>()
   readonly #holds = new Map<string, HoldDraft>()
   readonly #refunds = new Map<string, DerivedRows['refunds'][number]>()
+  readonly #subscriptions = new Map<string, DerivedRows['subscriptions'][number]>()
 
   /** `by` is the sequence of the record that makes the change. */
   add(account: number, by: number, change: ObjectChange): void {
@@ -74,6 +77,11 @@ class RowsOfBatch {
       case 'purchases':
         this.#purchases.push({ account, change })
         break
+      case 'subscriptions': {
+        const { seq } = change.subscription
+        this.#subscriptions.set(`${account}:${seq}`, { account, seq, change })
+        break
+      }
       case 'refunds':
         this.#refund(account, change.charge, change.credits)
         break
@@ -117,6 +125,7 @@ class RowsOfBatch {
       refunds: [...this.#refunds.values()],
       hours: this.hours,
       purchases: this.#purchases,
+      subscriptions: [...this.#subscriptions.values()],
     }
   }
 }

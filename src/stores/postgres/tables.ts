@@ -10,6 +10,7 @@ export const LEDGER_TABLES = [
   'holds',
   'refunds',
   'purchases',
+  'subscriptions',
   'rollups',
   'batches',
 ] as const

@@ -4,9 +4,10 @@
  * to one bucket, a statement for each table in one transaction: Citus has no node run statements that write several tables.
  */
 
-import type { AccountState } from '../../core/account.ts'
+import { type AccountState, sweepDueMs } from '../../core/account.ts'
 import { encodeState } from '../../core/account-codec.ts'
-import { FOREVER_MS } from '../../core/calendar.ts'
+import { statusOf } from '../../core/subscription.ts'
+import { encodeSubscriptionText } from '../../core/subscription-codec.ts'
 import type { DecidedBatch } from '../batch.ts'
 import { encodeQuantities } from '../hour-rows.ts'
 import type { Reach } from './address.ts'
@@ -85,6 +86,7 @@ function partsOf(batch: DecidedBatch, moved: readonly Moved[], rows: DerivedRows
     ...(changedHolds.length > 0 ? [changeHolds(changedHolds)] : []),
     ...(rows.refunds.length > 0 ? [refunds(rows.refunds)] : []),
     ...(rows.hours.length > 0 ? [hours(rows.hours)] : []),
+    ...(rows.subscriptions.length > 0 ? [subscriptions(rows.subscriptions)] : []),
   ]
 }
 
@@ -92,7 +94,7 @@ function stateColumns(moved: readonly Moved[]): readonly Values[] {
   return [
     ['seq', 'bigint', numbers(moved.map(({ state }) => state.seq))],
     ['hash', 'text', hashes(moved.map(({ hash }) => hash))],
-    ['due_ms', 'bigint', numbers(moved.map(({ state }) => (state.dueMs === FOREVER_MS ? null : state.dueMs)))],
+    ['due_ms', 'bigint', numbers(moved.map(({ state }) => sweepDueMs(state)))],
     ['state', 'json', lines(moved.map(({ state }) => encodeState(state)))],
   ]
 }
@@ -226,6 +228,24 @@ function hours(rows: DerivedRows['hours']): Part {
   }
 }
 
+function subscriptions(rows: DerivedRows['subscriptions']): Part {
+  const { accounts, seqs } = owned(rows)
+  return {
+    name: 'subscribed',
+    accounts,
+    columns: [
+      seqs,
+      ['status', 'text', hashes(rows.map(({ change }) => statusOf(change.subscription)))],
+      ['asking_ms', 'bigint', numbers(rows.map(({ change }) => change.askingMs))],
+      ['state', 'json', lines(rows.map(({ change }) => encodeSubscriptionText(change.subscription)))],
+    ],
+    text: (source) =>
+      `insert into subscriptions (bucket, account, seq, status, asking_ms, state)
+       select t.bucket, t.account, t.seq, t.status, t.asking_ms, t.state from ${source}
+       on conflict (bucket, account, seq) do update set status = excluded.status, asking_ms = excluded.asking_ms, state = excluded.state`,
+  }
+}
+
 /** Values of a statement, each with its place in it. */
 class Placed {
   readonly values: unknown[] = []
@@ -260,7 +280,7 @@ function ownValues(placed: Placed, { pending }: DecidedBatch, { name, known }: O
     placed.add(name.bucket, 'smallint'),
     placed.add(name.id, 'uuid'),
     placed.add(name.tick, 'bigint'),
-    placed.add(Math.max(...pending.map(({ record }) => record.atMs)), 'bigint'),
+    placed.add(Math.max(...pending.map(({ row }) => row.atMs)), 'bigint'),
     placed.add(known.length, 'integer'),
     placed.add(numbers(pending.map(({ row }) => row.account)), 'bigint[]'),
     placed.add(numbers(pending.map(({ row }) => row.seq)), 'bigint[]'),

@@ -1,7 +1,7 @@
 /** Reads accounts: their profile rows, and the state that was last written back. */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { type AccountState, emptyAccount } from '../../core/account.ts'
+import { type AccountState, emptyAccount, sweepDueMs } from '../../core/account.ts'
 import { decodeState } from '../../core/account-codec.ts'
 import { evolve } from '../../core/evolve.ts'
 import type { AccountRow } from '../store.ts'
@@ -61,7 +61,7 @@ export class AccountReader {
     const row = this.#state.get(account) as { seq: number; hash: string; state: string } | undefined
     if (!row) return undefined
     const state = decodeState(row.state) ?? this.#fold(account, row.seq)
-    return { state, hash: row.hash, dueMs: state.dueMs === emptyAccount(account).dueMs ? null : state.dueMs }
+    return { state, hash: row.hash, dueMs: sweepDueMs(state) }
   }
 
   /** Whether the index of the account's records leads to a row: its part of a sweep that was cut short. */

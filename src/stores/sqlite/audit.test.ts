@@ -94,6 +94,13 @@ test('a sound file has no differences, however often it is audited', async () =>
   await assert.rejects(auditInThread(join(folder, 'missing.db')), /cannot be opened/)
 })
 
+test('a number that is missing among invoices is found', () => {
+  const insert = (number: number): string =>
+    `insert into invoices (account, ordinal, series, number, kind, source, issued_at_ms, body) values (1, ${number}, 'INV', ${number}, 'receipt', 'test ${number}', 1, '{}')`
+  assert.deepEqual(checksOf(planted((db) => db.exec(insert(1)))), [])
+  assert.deepEqual(checksOf(planted((db) => db.exec(insert(2)))), ['invoices'])
+})
+
 /** Which check watches over a table, and the columns of it that are no part of the ledger. */
 const TABLES: Readonly<Record<string, { readonly check: AuditCheck; readonly except: readonly string[] }>> = {
   account_states: { check: 'states', except: [] },
@@ -104,6 +111,7 @@ const TABLES: Readonly<Record<string, { readonly check: AuditCheck; readonly exc
   holds: { check: 'holds', except: [] },
   refunds: { check: 'refunds', except: [] },
   purchases: { check: 'purchases', except: [] },
+  subscriptions: { check: 'subscriptions', except: [] },
   due_accounts: { check: 'due', except: [] },
   accounts: { check: 'accounts', except: [] },
   api_keys: { check: 'keys', except: ['last_used_at_ms'] },

@@ -2,13 +2,15 @@
 
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
+import { sweepDueMs } from '../../core/account.ts'
 import { decodeState, encodeState } from '../../core/account-codec.ts'
-import { FOREVER_MS } from '../../core/calendar.ts'
 import type { JournalRecord } from '../../core/record.ts'
 import { encodeKeyTerms } from '../../core/record-codec.ts'
 import { AccountAudit, type Report } from '../auditor.ts'
 import { encodeQuantities } from '../hour-rows.ts'
+import { BROKEN_SERIES } from '../plain-data.ts'
 import { type AuditCheck, type AuditReport, type Difference, MAX_DIFFERENCES } from '../store.ts'
+import { subscriptionRows } from '../subscription-rows.ts'
 import { openSnapshot } from './database.ts'
 import { ROW_COLUMNS, recordOf, type StoredRow } from './journal.ts'
 import { prefixOf } from './memory.ts'
@@ -51,6 +53,7 @@ const DERIVED_TABLES = {
   holds: 'holds',
   refunds: 'refunds',
   purchases: 'purchases',
+  subscriptions: 'subscriptions',
   api_keys: 'keys',
   key_secrets: 'keys',
   due_accounts: 'due',
@@ -71,6 +74,7 @@ class FileAudit {
     holds: 0,
     refunds: 0,
     purchases: 0,
+    subscriptions: 0,
     api_keys: 0,
     key_secrets: 0,
     due_accounts: 0,
@@ -260,11 +264,16 @@ class FileAudit {
         .rows()
         .map(([seq, status, openedAtMs, watched, ...rest]) => JSON.stringify([seq, status, openedAtMs, watched ? 1 : 0, ...rest])),
     })
-    const due = state.dueMs === FOREVER_MS ? [] : [JSON.stringify([state.dueMs])]
+    this.#compare('subscriptions', state.number, report, {
+      sql: 'select seq, status, asking_ms, state from subscriptions where account = ?',
+      expected: subscriptionRows(audit.subscriptions.values()),
+    })
+    const dueMs = sweepDueMs(state)
+    const due = dueMs === null ? [] : [JSON.stringify([dueMs])]
     this.#compare('due_accounts', state.number, report, { sql: 'select due_ms from due_accounts where account = ?', expected: due })
   }
 
-  #checkProfile(audit: AccountAudit, { atMs, position }: StoredRow, report: Report): void {
+  #checkProfile(audit: AccountAudit, { position }: StoredRow, report: Report): void {
     const { number } = audit.state
     const { profile } = audit
     const row = this.#one(ACCOUNT, number) as object
@@ -274,7 +283,7 @@ class FileAudit {
       JSON.stringify(profile.metadata),
       profile.capturePolicy,
       profile.status,
-      atMs,
+      audit.openedAtMs,
       position,
     ]
     const kept = JSON.stringify(Object.values(row))
@@ -322,6 +331,8 @@ class FileAudit {
       this.#lowWater,
     ) as { account: number; seq: number } | undefined
     if (lost) this.#report('history', lost.account, lost.seq, 'the index does not lead to this record')
+    for (const { series } of this.#all(BROKEN_SERIES) as readonly { series: string }[])
+      this.#report('invoices', null, null, `numbers of ${series} are missing`)
   }
 }
 

@@ -1,6 +1,6 @@
 /** What this process, the file's only owner, knows ahead of the tables: account states, and what is still to be written back. */
 
-import type { AccountState } from '../../core/account.ts'
+import { type AccountState, sweepDueMs } from '../../core/account.ts'
 import { FOREVER_MS } from '../../core/calendar.ts'
 import type { JournalRecord } from '../../core/record.ts'
 import { closedRows } from '../../core/usage.ts'
@@ -93,7 +93,8 @@ export class Memory {
   /** Notes that an account's rows are to be written back. */
   wait(account: number, { state, writtenDueMs }: Entry): void {
     this.dirty.add(account)
-    if (state.dueMs !== (writtenDueMs ?? FOREVER_MS)) this.dues.set(account, state.dueMs)
+    const dueMs = sweepDueMs(state)
+    if (dueMs !== writtenDueMs) this.dues.set(account, dueMs ?? FOREVER_MS)
     else if (this.dues.size > 0) this.dues.delete(account)
   }
 

@@ -4,6 +4,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Microcredits } from '../../core/credits.ts'
 import { micro } from '../../core/credits.ts'
 import type { JournalRecord } from '../../core/record.ts'
+import { recordTimeOf } from '../../core/record-codec.ts'
 import { decodeHour, type RawHour } from '../hour-rows.ts'
 import { mergeHours } from '../hours.ts'
 import type { FeedItem, GrantRow, HoldRow, HourRow, RecordPage, RecordQuery, SeqPage, Store } from '../store.ts'
@@ -113,7 +114,7 @@ export class HistoryReader {
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
       const row = this.#at.get(account, middle) as StoredRow | undefined
-      if (row !== undefined && row.atMs < atMs) low = middle + 1
+      if (row !== undefined && recordTimeOf(row) < atMs) low = middle + 1
       else high = middle
     }
     return low

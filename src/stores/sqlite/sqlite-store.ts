@@ -6,12 +6,14 @@ import type { Microcredits } from '../../core/credits.ts'
 import type { PurchaseFacts } from '../../core/purchase.ts'
 import type { JournalRecord } from '../../core/record.ts'
 import type { Refusal } from '../../core/refusals.ts'
+import type { Subscription } from '../../core/subscription.ts'
 import { MAX_BATCH } from '../batch.ts'
 import { type PlainData, plainData } from '../plain-data.ts'
 import { CommandQueue } from '../queue.ts'
 import type {
   AccountRow,
   Applied,
+  AskingQuery,
   AuditReport,
   FeedItem,
   FoundKey,
@@ -44,6 +46,7 @@ import { KeyReader, ProfileWriter } from './profiles.ts'
 import { PurchaseReader } from './purchases.ts'
 import { HistoryReader } from './reads.ts'
 import { SqliteStatements } from './statements.ts'
+import { SubscriptionReader } from './subscriptions.ts'
 import { ROWS_PER_RECORD, WriteBack } from './write-back.ts'
 
 /** How a SQLite store is opened. */
@@ -85,6 +88,8 @@ class SqliteStore implements Store {
   readonly topupOptions: PlainData['topupOptions']
   readonly sandboxCheckouts: PlainData['sandboxCheckouts']
   readonly invoices: PlainData['invoices']
+  readonly plans: PlainData['plans']
+  readonly testClocks: PlainData['testClocks']
   readonly webhooks: PlainData['webhooks']
   readonly #watchers = new Watchers()
   readonly #owned: OwnedDatabase
@@ -94,6 +99,7 @@ class SqliteStore implements Store {
   readonly #keys: KeyReader
   readonly #history: HistoryReader
   readonly #purchases: PurchaseReader
+  readonly #subscriptions: SubscriptionReader
   readonly #keyFilter: KeyFilter
   readonly #books: PriceBooks
   readonly #settings: Settings
@@ -108,7 +114,9 @@ class SqliteStore implements Store {
 
   constructor(owned: OwnedDatabase, { maxCachedAccounts = DEFAULT_CACHED_ACCOUNTS, clock = Date.now, onFault }: SqliteOptions) {
     const { db } = owned
-    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts, invoices, webhooks } = plainData(new SqliteStatements(db))
+    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts, invoices, plans, testClocks, webhooks } = plainData(
+      new SqliteStatements(db),
+    )
     this.users = users
     this.sessions = sessions
     this.signingKeys = signingKeys
@@ -116,6 +124,8 @@ class SqliteStore implements Store {
     this.sandboxCheckouts = sandboxCheckouts
     this.invoices = invoices
     this.webhooks = webhooks
+    this.plans = plans
+    this.testClocks = testClocks
     this.#owned = owned
     this.#onFault = onFault
     this.#checkpoints = new Checkpoints(owned.path, onFault)
@@ -125,6 +135,7 @@ class SqliteStore implements Store {
     this.#keys = new KeyReader(db)
     this.#history = new HistoryReader(db, journal)
     this.#purchases = new PurchaseReader(db)
+    this.#subscriptions = new SubscriptionReader(db)
     this.#keyFilter = new KeyFilter(db)
     this.#books = new PriceBooks(db)
     this.#settings = new Settings(db)
@@ -294,6 +305,20 @@ class SqliteStore implements Store {
 
   async watchedPurchases(query: WatchedQuery): ReturnType<Store['watchedPurchases']> {
     return this.#purchases.watched(query)
+  }
+
+  async subscription(account: number, seq: number): Promise<Subscription | undefined> {
+    this.#upToDate(account)
+    return this.#subscriptions.at(account, seq)
+  }
+
+  async subscriptions(account: number, page: SeqPage): Promise<readonly Subscription[]> {
+    this.#upToDate(account)
+    return this.#subscriptions.list(account, page)
+  }
+
+  async askingSubscriptions(query: AskingQuery): ReturnType<Store['askingSubscriptions']> {
+    return this.#subscriptions.asking(query)
   }
 
   async usage(account: number, range: { readonly fromMs: number; readonly toMs: number }): Promise<readonly HourRow[]> {

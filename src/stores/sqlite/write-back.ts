@@ -5,8 +5,8 @@
  */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { sweepDueMs } from '../../core/account.ts'
 import { encodeState } from '../../core/account-codec.ts'
-import { FOREVER_MS } from '../../core/calendar.ts'
 import { decodeHour, encodeQuantities, type RawHour } from '../hour-rows.ts'
 import { mergeHours } from '../hours.ts'
 import type { ObjectChange } from '../projections.ts'
@@ -14,6 +14,7 @@ import type { HourRow } from '../store.ts'
 import { ManyRows } from './many-rows.ts'
 import { type Entry, type Memory, prefixOf } from './memory.ts'
 import { PurchaseWriter } from './purchases.ts'
+import { SubscriptionWriter } from './subscriptions.ts'
 
 /** Records that may wait before a sweep begins under load. */
 export const SWEEP_RECORDS = 50_000
@@ -139,7 +140,7 @@ export class WriteBack {
   }
 
   #writeDue(account: number, entry: Entry): void {
-    const dueMs = entry.state.dueMs === FOREVER_MS ? null : entry.state.dueMs
+    const dueMs = sweepDueMs(entry.state)
     if (dueMs === entry.writtenDueMs) return
     if (entry.writtenDueMs !== null) this.#statements.deleteDue.run(entry.writtenDueMs, account)
     if (dueMs !== null) this.#statements.insertDue.run(dueMs, account)
@@ -169,6 +170,7 @@ class Statements {
   readonly #saveHour: StatementSync
   readonly #readHour: StatementSync
   readonly #purchases: PurchaseWriter
+  readonly #subscriptions: SubscriptionWriter
   readonly #saveGrant: StatementSync
   readonly #saveHold: StatementSync
   readonly #endHold: StatementSync
@@ -199,6 +201,7 @@ class Statements {
        from rollups where account = ? and hour_ms = ? and operation = ? and key = ? and credit_type = ?`,
     )
     this.#purchases = new PurchaseWriter(db)
+    this.#subscriptions = new SubscriptionWriter(db)
     this.#saveGrant = db.prepare(
       'insert into grants (account, seq, status) values (?, ?, ?) on conflict (account, seq) do update set status = excluded.status',
     )
@@ -253,6 +256,9 @@ class Statements {
         break
       case 'purchases':
         this.#purchases.apply(account, change)
+        break
+      case 'subscriptions':
+        this.#subscriptions.apply(account, change)
         break
     }
   }

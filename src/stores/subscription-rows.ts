@@ -1,0 +1,12 @@
+/** Rows of the table subscriptions as an audit compares them. */
+
+import { statusOf } from '../core/subscription.ts'
+import { encodeSubscriptionText } from '../core/subscription-codec.ts'
+import type { SubscriptionChange } from './projections.ts'
+
+/** What the table must have of each: sequence, status, when the provider is to be asked, and all the rest; as JSON. */
+export function subscriptionRows(subscriptions: Iterable<SubscriptionChange>): readonly string[] {
+  return [...subscriptions].map(({ subscription, askingMs }) =>
+    JSON.stringify([subscription.seq, statusOf(subscription), askingMs, encodeSubscriptionText(subscription)]),
+  )
+}
