@@ -80,23 +80,28 @@ const AMOUNTS: readonly Column[] = [
 
 function printPurchase(sheet: Sheet, invoice: PrintedInvoice, body: PurchaseBody): void {
   const { number, kind, issuedAtMs } = invoice
-  const { money, corrects, bought } = body
+  const { money, corrects, sold } = body
   const amount = (minor: number): string => formatMoney(kind === 'credit_note' ? -minor : minor, money.currency)
   sheet.title(TITLES[kind], [number, `Issued ${dayOf(issuedAtMs)}`, `Paid ${dayOf(body.paidAtMs)}`])
   if (!body.isLive) sheet.warning('TEST: nothing real was paid, and this is no document of a sale.')
   blocks(sheet, invoice)
-  const what = corrects === null ? boughtIn(bought) : SAID[body.about](corrects.number)
+  const what = corrects === null ? soldIn(sold) : SAID[body.about](corrects.number)
   const rows = [
     [what, amount(money.netMinor)],
     ...(money.tax === null ? [] : [[taxName(money.tax), amount(money.tax.amountMinor)]]),
     ['Total', amount(money.totalMinor)],
   ]
   sheet.table(AMOUNTS, rows, (index) => index === rows.length - 1)
-  if (corrects !== null) sheet.text(`This corrects ${corrects.number}: ${boughtIn(bought)}.`)
+  if (corrects !== null) sheet.text(`This corrects ${corrects.number}: ${soldIn(sold)}.`)
   sheet.text(`Payment ${printable(body.payment)}, ${dayOf(body.paidAtMs)}, by ${printable(body.provider)}.`)
 }
 
-function boughtIn({ creditType, credits, bonus }: PurchaseBody['bought']): string {
+function soldIn(sold: PurchaseBody['sold']): string {
+  if (sold.of === 'subscription') {
+    const period = `${printable(sold.name)}, ${dayOf(sold.startMs)} to ${dayOf(sold.endMs)}`
+    return sold.isChange ? `Change to ${period}` : period
+  }
+  const { creditType, credits, bonus } = sold
   const name = creditType.replaceAll('_', ' ')
   return bonus === null ? `${credits} ${name}` : `${credits} ${name}, and ${bonus} as a bonus`
 }
@@ -131,11 +136,12 @@ function printStatement(sheet: Sheet, invoice: PrintedInvoice, body: StatementBo
     const rows = [
       ['Opening balance', type.opening],
       ['Bought', type.purchased],
+      ['Given by plans', type.fromPlans],
       ['Given', type.granted],
       ['Used', minus(type.used)],
       ['Returned', type.returned],
       ['Expired', minus(type.expired)],
-      ['Taken back with payments', minus(type.takenBack)],
+      ['Taken back with payments and plans', minus(type.takenBack)],
       ['Voided and corrected', minus(type.voided)],
       ['Closing balance', type.closing],
     ]

@@ -3,12 +3,15 @@
 import type { PurchaseCommand } from '../core/command.ts'
 import { formatCredits } from '../core/credits.ts'
 import { type Address, accountId, objectId } from '../core/ids.ts'
+import type { CheckoutTerms } from '../core/payment.ts'
 import { boughtIn, type PurchaseFacts } from '../core/purchase.ts'
-import type { CheckoutTerms, Metadata } from '../core/record.ts'
+import type { Metadata } from '../core/record.ts'
 import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import { priceTopup, type TopupWish } from '../core/topup-options.ts'
+import type { CheckoutOrder } from '../payments/provider.ts'
 import { fulfil, tell } from './fulfil.ts'
 import type { Payments } from './payments.ts'
+import { timeFor } from './read-credits.ts'
 import { runCommand } from './run-command.ts'
 import type { Caller, Services } from './services.ts'
 import { readTopupOptions } from './topup-options.ts'
@@ -67,9 +70,10 @@ async function withPage(services: Services, address: Address): Promise<PurchaseV
   const { payments } = services
   if (isRefusal(view) || payments === null) return view
   const { purchase, status } = view
-  const isWanting = status === 'open' && purchase.link === null && services.clock() < purchase.expiresAtMs
+  const leftMs = purchase.expiresAtMs - (await timeFor(services, address.account))
+  const isWanting = status === 'open' && purchase.link === null && leftMs > 0
   if (!isWanting || purchase.terms.provider !== payments.provider.name) return view
-  const { reference, url } = await payments.provider.makeCheckout(orderFor(payments, view))
+  const { reference, url } = await payments.provider.makeCheckout(orderFor(payments, view, services.clock() + leftMs))
   await tell(
     services,
     { account: address.account, purchase: address.seq },
@@ -78,8 +82,9 @@ async function withPage(services: Services, address: Address): Promise<PurchaseV
   return readCheckout(services, address)
 }
 
-function orderFor({ returnUrl }: Payments, { account, purchase }: PurchaseView): Parameters<Payments['provider']['makeCheckout']>[0] {
-  const { terms, seq, expiresAtMs } = purchase
+/** The provider's time is not that of a test clock. */
+function orderFor({ returnUrl }: Payments, { account, purchase }: PurchaseView, expiresAtMs: number): CheckoutOrder {
+  const { terms, seq } = purchase
   const checkout = objectId('cs', account, seq)
   return {
     checkout,
@@ -90,13 +95,15 @@ function orderFor({ returnUrl }: Payments, { account, purchase }: PurchaseView):
     expiresAtMs,
     returnUrl: returnUrl(checkout),
     cancelUrl: terms.cancelUrl ?? returnUrl(checkout),
+    keepsMethod: false,
+    customer: null,
   }
 }
 
 /** Reads a checkout. One whose time is up counts as expired, whether or not that has been booked. Refuses checkout_session_not_found. */
-export async function readCheckout({ store, clock }: Services, { account, seq }: Address): Promise<PurchaseView | Refusal> {
-  const facts = await store.purchase(account, seq)
-  return facts ? asOf({ ...facts, account }, clock()) : NOT_FOUND
+export async function readCheckout(services: Services, { account, seq }: Address): Promise<PurchaseView | Refusal> {
+  const facts = await services.store.purchase(account, seq)
+  return facts ? asOf({ ...facts, account }, await timeFor(services, account)) : NOT_FOUND
 }
 
 /** A purchase as it is at a moment. */

@@ -15,7 +15,14 @@ import { poolOf } from '../core/account.ts'
 import { balanceOf } from '../core/balance.ts'
 import { formatCredits, micro, parseCredits } from '../core/credits.ts'
 import { isRefusal } from '../core/refusals.ts'
-import { type CheckoutNews, type CheckoutOrder, type Provider, ProviderUnavailableError, type RefundOrder } from '../payments/provider.ts'
+import {
+  type CheckoutNews,
+  type CheckoutOrder,
+  type OffSessionOutcome,
+  type Provider,
+  ProviderUnavailableError,
+  type RefundOrder,
+} from '../payments/provider.ts'
 import { openPostgresStore } from '../stores/postgres/postgres-store.ts'
 import type { Store } from '../stores/store.ts'
 import { cancelCheckout, openCheckout, type PurchaseView } from './checkouts.ts'
@@ -71,6 +78,14 @@ class PlayedProvider implements Provider {
       amountMinor: order.amountMinor,
       status: 'standing',
     } as const)
+  }
+
+  payOffSession(): Promise<OffSessionOutcome> {
+    return this.#answer({ status: 'unusable', reason: 'nothing was left' })
+  }
+
+  lookAtPayment(): Promise<OffSessionOutcome> {
+    return this.payOffSession()
   }
 
   async referenceOf(): Promise<string | null> {
@@ -152,6 +167,7 @@ function said(status: CheckoutNews['status'], more: Partial<CheckoutNews> = {}):
     checkout: 'cs_0000000100000002',
     status,
     payment: isPaid ? payment : null,
+    method: null,
     refunds: [],
     disputes: [],
     ...more,

@@ -5,7 +5,7 @@
  */
 
 import type { ProviderNews } from '../core/command.ts'
-import { objectId, parseObjectId } from '../core/ids.ts'
+import { type Address, objectId, parseObjectId } from '../core/ids.ts'
 import type { PurchaseFacts } from '../core/purchase.ts'
 import { isRefusal } from '../core/refusals.ts'
 import { type CheckoutNews, type DisputeNews, ProviderUnavailableError, type RefundNews } from '../payments/provider.ts'
@@ -14,6 +14,7 @@ import { withInvoices } from './invoices.ts'
 import type { Payments } from './payments.ts'
 import { runCommand } from './run-command.ts'
 import type { Caller, Services } from './services.ts'
+import { hearOfPage } from './subscription-payments.ts'
 
 /** A purchase, by its account and the sequence of the record that opened it. */
 export interface PurchasePlace {
@@ -24,6 +25,8 @@ export interface PurchasePlace {
 /** What a look at the provider led to. */
 export type Fulfilment =
   | { readonly place: PurchasePlace; readonly facts: PurchaseFacts }
+  /** A page on which a subscription is paid for. */
+  | { readonly subscription: Address }
   /** The checkout is unknown, another system's, or another provider's. */
   | { readonly ignored: string }
 
@@ -34,6 +37,8 @@ export const PENDING_MS = 30 * 86_400_000
 export async function fulfil(services: Services, payments: Payments, reference: string): Promise<Fulfilment> {
   const { provider } = payments
   const news = await provider.look(reference)
+  const subscription = news && (await hearOfPage(services, payments, news))
+  if (subscription) return { subscription }
   const place = news && placeOf(news.checkout)
   const before = place && (await services.store.purchase(place.account, place.purchase))
   if (!news || !place || !before) return { ignored: 'no checkout of this server' }

@@ -2,8 +2,8 @@
 
 import type { GrantSource } from '../core/account.ts'
 import type { Microcredits } from '../core/credits.ts'
-import { DEFAULT_PRIORITIES } from '../core/decisions/grant.ts'
 import type { Address } from '../core/ids.ts'
+import { DEFAULT_PRIORITIES } from '../core/priorities.ts'
 import type { Metadata, NewGrant } from '../core/record.ts'
 import type { Refusal } from '../core/refusals.ts'
 import type { Applied } from '../stores/store.ts'
@@ -70,6 +70,23 @@ export interface RefundRequest {
   /** Null: all that was not refunded yet. */
   readonly credits: Microcredits | null
   readonly reason: string
+}
+
+/** What became of charged work. */
+export interface OutcomeRequest {
+  readonly charge: Address
+  readonly outcome: 'failed' | 'succeeded'
+  readonly reason: string
+}
+
+/** Puts on record what became of charged work. What failed is given back as far as the policy goes; reported again, no more. */
+export function reportOutcome(services: Services, caller: Caller, { charge, outcome, reason }: OutcomeRequest): Promise<Applied | Refusal> {
+  const { refundGrantDays: grantDays, makeGoodPercent: percent } = services.policy
+  return runOnObject(services, caller, {
+    object: 'charge',
+    account: charge.account,
+    command: { kind: 'report_outcome', charge: charge.seq, outcome, percent, reason, grantDays },
+  })
 }
 
 /** Gives a charge back, whole or in part, to the grants that it came from. */

@@ -38,12 +38,12 @@ const NONE: Kept = { throughSeq: 0, topUps: new Set(), purchased: 0n, plans: [] 
 
 export class GrantHistory {
   readonly #store: Store
-  readonly #creditType: string
+  readonly creditType: string
   readonly #kept = new Map<number, Kept>()
 
   constructor(store: Store, creditType: string) {
     this.#store = store
-    this.#creditType = creditType
+    this.creditType = creditType
   }
 
   /** The grants of an account up to a state of it. */
@@ -62,8 +62,8 @@ export class GrantHistory {
 
   #with({ topUps, purchased, plans }: Kept, records: readonly (JournalRecord | undefined)[], throughSeq: number): Kept {
     const made = records.flatMap((record) => {
-      const grant = record === undefined || !movesCredits(record) || record.creditType !== this.#creditType ? null : grantMadeBy(record)
-      return record === undefined || grant === null ? [] : [{ seq: record.seq, kind: record.kind, grant }]
+      const grant = record && movesCredits(record) && record.creditType === this.creditType ? grantMadeBy(record) : null
+      return record && grant ? [{ seq: record.seq, kind: record.kind, grant }] : []
     })
     const bought = made.filter(({ grant }) => isBought(grant))
     const planned = made.filter(({ grant }) => grant.source === 'plan')

@@ -1,27 +1,26 @@
 /**
- * Invoices of purchases: issued once for each payment, refund and lost dispute, whoever hears of it first. A purchase is noted before
+ * Invoices of payments: issued once for each payment, refund and lost dispute, whoever hears of it first. A purchase is noted before
  * the ledger is told of money, and let go when it has all its invoices: what a crash leaves is seen to by the next look, or by a task.
  */
 
-import { formatCredits } from '../core/credits.ts'
 import type { Address } from '../core/ids.ts'
 import {
   type Credited,
   type InvoicedFact,
   type InvoiceKind,
   type InvoiceSeries,
-  invoicedFacts,
   invoiceNumber,
   type Money,
   moneyBack,
   moneyPaid,
 } from '../core/invoice.ts'
 import { type Buyer, decodeInvoiceBody, encodeInvoiceBody, type InvoiceBody, type PurchaseBody } from '../core/invoice-body.ts'
-import { MAX_PURCHASE_EVENTS, type Purchase } from '../core/purchase.ts'
-import type { Payment } from '../core/record.ts'
+import type { Payment } from '../core/payment.ts'
+import { MAX_PURCHASE_EVENTS } from '../core/purchase.ts'
 import { type Refusal, refuse } from '../core/refusals.ts'
 import type { InvoiceFilter, InvoiceRow, NewInvoice } from '../stores/invoices.ts'
 import type { AccountRow } from '../stores/store.ts'
+import { type InvoicedPayment, type PaymentPlace, paymentAt } from './invoiced-payments.ts'
 import type { Services } from './services.ts'
 
 /** An invoice with what was frozen into it. */
@@ -35,7 +34,7 @@ function viewOf({ body, number, ...row }: InvoiceRow): InvoiceView {
   return { ...row, number: invoiceNumber({ series: row.series, number }), body: decodeInvoiceBody(body) }
 }
 
-/** Most invoices of one purchase: its payment, and two for each of its events. */
+/** Most invoices of one payment: its own, and two for each of its events. */
 const MAX_OF_PURCHASE = 1 + 2 * MAX_PURCHASE_EVENTS
 /** Purchases that are seen to at a time. */
 const AT_ONCE = 100
@@ -44,25 +43,19 @@ const LEFT_MS = 10_000
 /** What whoever noted a purchase told the ledger has been committed by then, or never will be. */
 const TOLD_MS = 3_600_000
 
-/** A purchase, by its account and the sequence of the record that opened it. */
-interface Place {
-  readonly account: number
-  readonly purchase: number
-}
-
 /** Issues what a purchase lacks, in the order of its facts: each corrects, or takes account of, those before it. */
-async function invoicePurchase({ store, invoicing, clock }: Services, { account, purchase }: Place): Promise<void> {
-  const [facts, row] = [await store.purchase(account, purchase), await store.account(account)]
-  if (!facts || !row) return
+async function invoicePurchase({ store, invoicing, clock }: Services, { account, purchase }: PaymentPlace): Promise<void> {
+  const [paid, row] = [await paymentAt(store, { account, purchase }), await store.account(account)]
+  if (!paid || !row) return
   const rows = await store.invoices.list(account, { purchase, after: 0, limit: MAX_OF_PURCHASE })
   const issued = new Map(rows.map((known) => [known.source, known]))
-  for (const fact of invoicedFacts(facts.purchase)) {
+  for (const fact of paid.facts) {
     const source = sourceOf(account, purchase, fact.fact)
     const original = fact.corrects === null ? null : issued.get(sourceOf(account, purchase, fact.corrects))
     // What nothing was credited for cannot be taken back either.
     if (issued.has(source) || original === undefined) continue
     const made = { terms: invoicing, buyer: buyerOf(row), original, credited: creditedBy(issued.values()) }
-    const content = contentOf(facts.purchase, fact, made)
+    const content = contentOf(paid, fact, made)
     if (content !== null) issued.set(source, await store.invoices.issue({ account, purchase, source, issuedAtMs: clock(), ...content }))
   }
 }
@@ -109,11 +102,10 @@ const SERIES = {
 } as const satisfies Readonly<Record<string, Readonly<Record<InvoicedFact['about'], InvoiceSeries>>>>
 
 /** The invoice of a fact; null: all that was paid has been credited, and there is nothing to give back. */
-function contentOf(purchase: Purchase, fact: InvoicedFact, made: Making): Pick<NewInvoice, 'series' | 'kind' | 'body'> | null {
+function contentOf(paid: InvoicedPayment, fact: InvoicedFact, made: Making): Pick<NewInvoice, 'series' | 'kind' | 'body'> | null {
   const { terms, buyer, original } = made
-  const { isLive, creditType, credits, bonus, provider } = purchase.terms
-  if (purchase.paid === null) throw new Error(`purchase ${purchase.seq} was not paid`)
-  const { seq, atMs, payment } = purchase.paid
+  const { payment, atMs, provider, sold } = paid
+  const { isLive } = payment
   const money = moneyOf(fact, payment, made)
   if (money.totalMinor === 0) return null
   const body: PurchaseBody = {
@@ -123,8 +115,7 @@ function contentOf(purchase: Purchase, fact: InvoicedFact, made: Making): Pick<N
     buyer,
     note: terms.note,
     money,
-    bought: { creditType, credits: formatCredits(credits), bonus: bonus && formatCredits(bonus.credits) },
-    topup: seq,
+    sold,
     provider,
     payment: payment.payment,
     paidAtMs: atMs,
@@ -148,8 +139,8 @@ function purchaseBody({ source, body }: InvoiceRow): PurchaseBody {
   return decoded
 }
 
-/** Tells the ledger of money of a purchase, and issues what it lacks then. If that is cut short, it is noted what is to be done. */
-export async function withInvoices(services: Services, { account, purchase }: Place, tell: () => Promise<void>): Promise<void> {
+/** Tells the ledger of money of a purchase or of a subscription, and issues what it lacks then. If that is cut short, it is noted what is to be done. */
+export async function withInvoices(services: Services, { account, purchase }: PaymentPlace, tell: () => Promise<void>): Promise<void> {
   const { store, clock } = services
   const noted = await store.invoices.note(account, purchase, clock())
   await tell()

@@ -8,6 +8,7 @@ import { isRefusal, type Refusal } from '../core/refusals.ts'
 import type { AccountRow, Applied } from '../stores/store.ts'
 import { runCommand } from './run-command.ts'
 import type { Caller, Services } from './services.ts'
+import { bindToClock, catchUp } from './test-clocks.ts'
 
 /** An account as it was opened, and whether an earlier request did so. */
 export interface OpenedAccount {
@@ -16,10 +17,19 @@ export interface OpenedAccount {
 }
 
 /** Opens an account under a new random number. Refuses external_id_taken. */
-export async function createAccount(services: Services, caller: Caller, profile: AccountProfile): Promise<OpenedAccount | Refusal> {
+export async function createAccount(
+  services: Services,
+  caller: Caller,
+  { testClock, ...profile }: AccountProfile & { readonly testClock: string | null },
+): Promise<OpenedAccount | Refusal> {
   const account = await unusedNumber(services)
-  const outcome = await runCommand(services, caller, { account, command: { kind: 'create_account', ...profile } })
-  return isRefusal(outcome) ? outcome : { account: opened(outcome), isReplay: outcome.isReplay }
+  const clock = testClock === null ? null : await bindToClock(services, testClock, account)
+  const bound = clock && !isRefusal(clock) ? { clock: { clock: clock.id, nowMs: clock.nowMs } } : {}
+  const command = clock && isRefusal(clock) ? clock : ({ kind: 'create_account', ...profile, ...bound } as const)
+  const outcome = await runCommand(services, caller, { account, command })
+  if (isRefusal(outcome)) return outcome
+  if (testClock !== null) await catchUp(services, testClock, outcome.account, caller)
+  return { account: opened(outcome), isReplay: outcome.isReplay }
 }
 
 /** The account as it was opened: said by its first record, so that asking again has the same answer. */

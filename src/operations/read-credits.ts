@@ -1,7 +1,7 @@
 /** What an account has: now, or as it was at any moment of its past. */
 
 import { setImmediate } from 'node:timers/promises'
-import { type AccountState, emptyAccount, type GrantSource, type OpenGrant, poolOf } from '../core/account.ts'
+import { type AccountState, emptyAccount, type GrantSource, type OpenGrant, poolOf, timeOf } from '../core/account.ts'
 import { availableOf, balanceOf, isEligible, pendingOf } from '../core/balance.ts'
 import { currentBudget, heldByKey, remainingOf } from '../core/budget.ts'
 import type { Period } from '../core/calendar.ts'
@@ -83,9 +83,15 @@ export async function accountNow({ store, clock }: Pick<Services, 'store' | 'clo
   return stored ? accountAt(stored, clock()) : refuse('account_not_found', `No account has the id ${accountId(account)}.`)
 }
 
+/** The time that it is for an account: that of its test clock, if it lives by one. */
+export async function timeFor({ store, clock }: Pick<Services, 'store' | 'clock'>, account: number): Promise<number> {
+  const stored = await store.state(account)
+  return stored ? timeOf(stored, clock()) : clock()
+}
+
 /** What a kept state is at a moment. */
 export function accountAt(stored: AccountState, nowMs: number): AccountAt {
-  return { state: viewAt(stored, nowMs), asOfMs: Math.max(nowMs, stored.atMs) }
+  return { state: viewAt(stored, nowMs), asOfMs: timeOf(stored, nowMs) }
 }
 
 /** The account as it was at a moment: its records up to then, folded. Refuses account_not_found. */

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { windowAt } from '../core/calendar.ts'
 import { ZERO } from '../core/credits.ts'
 import type { Decimal } from '../core/decimal.ts'
-import { isCharge, type JournalRecord } from '../core/record.ts'
+import { givesBack, isCharge, type JournalRecord } from '../core/record.ts'
 import { addQuantities, HOUR_MS } from '../core/usage.ts'
 import type { HourRow, Store } from '../stores/store.ts'
 
@@ -111,7 +111,7 @@ async function recordsOfHour(store: Store, query: UsageQuery, hourMs: number): P
   let after: number | null = 0
   while (after !== null) {
     const page: Awaited<ReturnType<Store['records']>> = await store.records(query.account, {
-      kinds: ['charge', 'capture', 'late_capture', 'refund'],
+      kinds: ['charge', 'capture', 'late_capture', 'refund', 'outcome_reported'],
       fromMs: hourMs,
       toMs: hourMs + HOUR_MS,
       after,
@@ -132,7 +132,7 @@ function rowOf(record: JournalRecord, hourMs: number): HourRow | undefined {
     const { operation, key, creditType, credits, quantities } = record
     return { hourMs, operation, key, creditType, charges: 1, credits, refunds: 0, refunded: ZERO, quantities }
   }
-  if (record.kind !== 'refund') return undefined
+  if (!givesBack(record) || record.credits === 0n) return undefined
   const { operation, key, creditType, credits } = record
   return { hourMs, operation, key, creditType, charges: 0, credits: ZERO, refunds: 1, refunded: credits, quantities: {} }
 }

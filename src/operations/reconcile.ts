@@ -2,6 +2,7 @@
 
 import { fulfil, tell } from './fulfil.ts'
 import type { Payments } from './payments.ts'
+import { timeFor } from './read-credits.ts'
 import type { Services } from './services.ts'
 
 /** Purchases younger than that are left to the events. */
@@ -40,6 +41,6 @@ async function reconcileOne(
   const reference = paid?.payment.reference ?? link?.reference
   if (reference !== undefined) await fulfil(services, payments, reference)
   // Nobody was ever given its page, so nobody can pay it.
-  else if (expiresAtMs <= services.clock())
+  else if (expiresAtMs <= (await timeFor(services, place.account)))
     await tell(services, place, { kind: 'close_checkout', purchase: place.purchase, outcome: 'expired' })
 }

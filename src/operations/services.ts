@@ -21,6 +21,10 @@ export interface Policy {
   readonly capturePolicy: CapturePolicy
   /** Life of a grant that stands in for ended ones on a refund. */
   readonly refundGrantDays: number
+  /** Of a charge whose work failed, in whole percent, that is made good. */
+  readonly makeGoodPercent: number
+  /** Whether accounts may live by clocks that tests move. */
+  readonly testClocks: boolean
   /** Where customers buy credits; null: nowhere that Obol knows. */
   readonly topUpUrl: string | null
   /** What the secrets of new customer keys begin with. */

@@ -76,17 +76,17 @@ for (const kind of STORE_KINDS) {
     const { store, clock } = scene
     await live(store, ADA, clock)
     // Ends in a month of which the books are written late, as after a server that was stopped.
-    await make.make(store, ADA, make.grant(70, { source: 'plan', expiresAtMs: Date.UTC(2026, 11, 31, 23) }))
+    await make.make(store, ADA, make.grant(70, { source: 'plan', expiresAtMs: Date.UTC(2027, 1, 28, 23) }))
     await make.make(store, ADA, make.hold(5, { ttlMs: DAY_MS }))
     await make.make(store, ADA, make.grant(3, { creditType: 'image_credits' }))
-    clock.nowMs = Date.UTC(2026, 11, 5, 10, 20)
+    clock.nowMs = Date.UTC(2027, 1, 5, 10, 20)
     await make.make(store, ADA, make.charge(9, { operation: 'video' }))
     await make.make(store, ADA, make.grant(40, { effectiveAtMs: clock.nowMs + 40 * DAY_MS }))
-    clock.nowMs = Date.UTC(2027, 0, 15)
+    clock.nowMs = Date.UTC(2027, 2, 15)
     await make.make(store, ADA, make.charge(1))
-    clock.nowMs = Date.UTC(2027, 1, 1)
-    await assertAddsUp(scene, ['2026-11', '2026-12', '2027-01'])
-    const { creditTypes } = body(await scene.statement('2026-12'))
+    clock.nowMs = Date.UTC(2027, 3, 1)
+    await assertAddsUp(scene, ['2026-11', '2026-12', '2027-01', '2027-02', '2027-03'])
+    const { creditTypes } = body(await scene.statement('2027-02'))
     const [credits, images] = creditTypes
     assert.ok(credits && images)
     assert.equal(amount(credits.expired) > 0n, true)
@@ -113,6 +113,7 @@ for (const kind of STORE_KINDS) {
         creditType: 'credits',
         opening: '0',
         purchased: '0',
+        fromPlans: '0',
         granted: '10',
         used: '4',
         returned: '0',

@@ -61,7 +61,7 @@ export interface IssuedStatement {
   readonly isReplay: boolean
 }
 
-/** Issues the statement of a past month, or gives the one that was. Refuses month_not_over, month_before_account, account_not_found. */
+/** Issues the statement of a past month, or gives the one that was. Refuses month_not_over, month_before_account, account_not_found, account_has_test_clock. */
 export async function issueStatement(services: Services, request: StatementRequest): Promise<IssuedStatement | Refusal> {
   const known = await services.store.invoices.bySource(sourceOf(request))
   const row = known ?? (await writeStatement(services, request, { evenIfEmpty: true }))
@@ -81,6 +81,9 @@ function sourceOf({ account, month }: StatementRequest): string {
   return `statement ${account} ${month}`
 }
 
+/** The months of such an account are over whenever somebody says so. */
+const HAS_TEST_CLOCK = refuse('account_has_test_clock', 'An account that lives by a test clock gets no monthly statements.')
+
 async function writeStatement(
   services: Services,
   request: StatementRequest,
@@ -90,6 +93,7 @@ async function writeStatement(
   const { account, month } = request
   const row = await store.account(account)
   if (!row) return refuse('account_not_found', `No account has the id ${accountId(account)}.`)
+  if ((await store.state(account))?.clock) return HAS_TEST_CLOCK
   const timeZone = zoneOf(row)
   const window = windowOf(month, timeZone)
   const nowMs = clock()
@@ -147,6 +151,7 @@ function typeOut(type: TypeStatement): StatementType {
     creditType: type.creditType,
     opening: formatCredits(type.opening),
     purchased: formatCredits(type.purchased),
+    fromPlans: formatCredits(type.fromPlans),
     granted: formatCredits(type.granted),
     used: formatCredits(type.used),
     returned: formatCredits(type.returned),

@@ -3,7 +3,7 @@
  * events may come late, twice, in any order, or be made up by somebody else.
  */
 
-import type { Payment } from '../core/record.ts'
+import type { Payment, PaymentMethod } from '../core/payment.ts'
 
 /** A checkout to make a page for. Made twice with the same id, it is one. */
 export interface CheckoutOrder {
@@ -20,6 +20,10 @@ export interface CheckoutOrder {
   /** Where the provider sends the customer afterwards. */
   readonly returnUrl: string
   readonly cancelUrl: string
+  /** Whether the customer leaves what they pay with, for payments that are made without them. */
+  readonly keepsMethod: boolean
+  /** The provider's name of the customer; null: they have none yet. */
+  readonly customer: string | null
 }
 
 /** A checkout's page at the provider. */
@@ -48,6 +52,9 @@ export interface DisputeNews {
   readonly status: 'open' | 'won' | 'lost'
 }
 
+/** What a customer left to pay with, as the provider says it. */
+export type KeptMethod = Omit<PaymentMethod, 'provider' | 'isLive'>
+
 /** All that a provider knows of a checkout, at one moment. */
 export interface CheckoutNews {
   readonly reference: string
@@ -56,6 +63,8 @@ export interface CheckoutNews {
   readonly status: 'open' | 'pending' | 'paid' | 'expired' | 'failed'
   /** What was paid; null unless the status is `paid`. */
   readonly payment: Payment | null
+  /** What the customer left to pay with; null: nothing. */
+  readonly method: KeptMethod | null
   readonly refunds: readonly RefundNews[]
   readonly disputes: readonly DisputeNews[]
 }
@@ -67,6 +76,29 @@ export interface RefundOrder {
   readonly request: string
   readonly amountMinor: number
 }
+
+/** Money to take without the customer, from a payment method that they left for that. */
+export interface OffSessionOrder {
+  /** Obol's name of the attempt: asked for twice, it is one payment. */
+  readonly attempt: string
+  readonly account: string
+  readonly customer: string
+  readonly paymentMethod: string
+  readonly amountMinor: number
+  readonly currency: string
+  /** It may have been asked for before: what came of that is looked for first. */
+  readonly isRepeated?: boolean
+}
+
+/** What came of it. */
+export type OffSessionOutcome =
+  | { readonly status: 'paid' | 'pending'; readonly payment: string }
+  /** The customer has to confirm it themselves, on a checkout page. */
+  | { readonly status: 'needs_action' }
+  /** `mayRetry`: the same card may do later. */
+  | { readonly status: 'declined'; readonly code: string; readonly mayRetry: boolean }
+  /** The customer or the payment method is not there any more. */
+  | { readonly status: 'unusable'; readonly reason: string }
 
 /** An event as it arrived. */
 export interface ProviderEvent {
@@ -91,6 +123,10 @@ export interface Provider {
   cancel(reference: string): Promise<void>
   /** Pays money back; a refusal is the provider's reason. Rejects with ProviderUnavailableError. */
   refund(order: RefundOrder): Promise<RefundNews | { readonly refused: string }>
+  /** Takes money without the customer. Rejects with ProviderUnavailableError: then ask again, for the same attempt. */
+  payOffSession(order: OffSessionOrder): Promise<OffSessionOutcome>
+  /** What has become of such a payment. Rejects with ProviderUnavailableError. */
+  lookAtPayment(payment: string): Promise<OffSessionOutcome>
   /**
    * The name of the checkout that an event is about; null: about none. Throws SignatureInvalidError for what is not the provider's, or is
    * too old; rejects with ProviderUnavailableError when it takes a look-up that fails.

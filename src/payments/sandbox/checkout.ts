@@ -24,7 +24,10 @@ export interface SandboxEvent {
 }
 
 /** What customers may do on the page of a checkout. */
-export type SandboxAction = 'pay' | 'decline' | 'pay_later' | 'pay_later_in_vain'
+export type SandboxAction = 'pay' | 'pay_once' | 'decline' | 'pay_later' | 'pay_later_in_vain'
+
+/** A card of the sandbox, by what payments without the customer come to. */
+export type SandboxMethod = 'sbx_card_works' | 'sbx_card_declines'
 
 /** A checkout of the sandbox. */
 export interface SandboxCheckout {
@@ -35,6 +38,10 @@ export interface SandboxCheckout {
   readonly expiresAtMs: number
   readonly returnUrl: string
   readonly cancelUrl: string
+  /** Whether what is paid with is kept for later. */
+  readonly keepsMethod?: boolean
+  /** What was paid with, and what later payments by it come to; none: nothing was kept. */
+  readonly method?: SandboxMethod | null
   readonly status: 'open' | 'pending' | 'paid' | 'expired' | 'failed'
   /** When money that is on its way arrives, and whether it does; null: none is. */
   readonly arrival: { readonly atMs: number; readonly isInVain: boolean } | null
@@ -66,9 +73,15 @@ export function passTime(before: SandboxCheckout, nowMs: number): SandboxChange 
 /** What a customer does on the page. A declined card leaves the checkout open: another may be tried. */
 export function act(before: SandboxCheckout, action: SandboxAction, nowMs: number): SandboxChange | null {
   if (before.status !== 'open' || action === 'decline') return null
-  if (action === 'pay') return { after: { ...before, status: 'paid' }, event: 'checkout.paid' }
+  if (action === 'pay_once' && !before.keepsMethod) return null
+  if (action === 'pay' || action === 'pay_once')
+    return { after: { ...before, status: 'paid', ...keptOf(before, action) }, event: 'checkout.paid' }
   const arrival = { atMs: nowMs + ARRIVAL_MS, isInVain: action === 'pay_later_in_vain' }
   return { after: { ...before, status: 'pending', arrival }, event: 'checkout.completed' }
+}
+
+function keptOf({ keepsMethod = false }: SandboxCheckout, action: 'pay' | 'pay_once'): Pick<SandboxCheckout, 'method'> {
+  return keepsMethod ? { method: action === 'pay' ? 'sbx_card_works' : 'sbx_card_declines' } : {}
 }
 
 /** Ends a checkout that is not paid. */

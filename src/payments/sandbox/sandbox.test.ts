@@ -45,6 +45,8 @@ async function openSandbox(t: TestContext) {
     expiresAtMs: clock.nowMs + 3_600_000,
     returnUrl: 'https://obol.example/back',
     cancelUrl: 'https://obol.example/back',
+    keepsMethod: false,
+    customer: null,
   }
   return { sandbox, clock, order }
 }

@@ -9,6 +9,8 @@ import {
   type CheckoutNews,
   type CheckoutOrder,
   type CheckoutPage,
+  type OffSessionOrder,
+  type OffSessionOutcome,
   type Provider,
   type ProviderEvent,
   type RefundNews,
@@ -29,6 +31,7 @@ import {
   type SandboxChange,
   type SandboxCheckout,
   type SandboxEvent,
+  type SandboxMethod,
 } from './checkout.ts'
 import { checkSignature, SIGNATURE_HEADER, sign } from './signatures.ts'
 
@@ -49,6 +52,11 @@ const NAME_BYTES = 18
 /** Names that checkouts may have; text of no other form reaches the store. */
 const REFERENCE = /^sbx_[\w-]{24}$/
 
+const LABELS: Readonly<Record<SandboxMethod, string>> = {
+  sbx_card_works: 'sandbox card',
+  sbx_card_declines: 'sandbox card that is declined from now on',
+}
+
 /** Things that an operator may let happen, to see what Obol makes of them. */
 export type SandboxHappening = 'dispute' | 'win_dispute' | 'lose_dispute' | 'fail_refund'
 
@@ -66,7 +74,7 @@ export class Sandbox implements Provider {
     this.#secret = createHmac('sha256', parts.secret).update('sandbox events').digest('base64url')
   }
 
-  async makeCheckout({ account: _, ...order }: CheckoutOrder): Promise<CheckoutPage> {
+  async makeCheckout({ account: _, customer: __, ...order }: CheckoutOrder): Promise<CheckoutPage> {
     const nothing = { status: 'open', arrival: null, refunds: [], disputes: [], events: [] } as const
     const made: SandboxCheckout = { ...order, ...nothing }
     const id = `sbx_${randomBytes(NAME_BYTES).toString('base64url')}`
@@ -77,13 +85,14 @@ export class Sandbox implements Provider {
   async look(reference: string): Promise<CheckoutNews | undefined> {
     const checkout = await this.read(reference)
     if (!checkout) return undefined
-    const { status, amountMinor, currency, refunds, disputes } = checkout
+    const { status, amountMinor, currency, refunds, disputes, method = null } = checkout
     const payment = { reference, payment: paymentOf(reference), isLive: false, amountMinor, totalMinor: amountMinor, currency }
     return {
       reference,
       checkout: checkout.checkout,
       status,
       payment: status === 'paid' ? payment : null,
+      method: method && { customer: 'sbx_customer', method, label: LABELS[method], fingerprint: method },
       refunds: refunds.map(({ id, ...refund }) => ({ refund: id, ...refund })),
       disputes: disputes.map(({ id, ...dispute }) => ({ dispute: id, ...dispute })),
     }
@@ -101,6 +110,24 @@ export class Sandbox implements Provider {
     })
     const made = after?.refunds.find((refund) => refund.id === id)
     return made ? { refund: id, request, amountMinor: made.amountMinor, status: made.status } : { refused: 'Not so much can be refunded.' }
+  }
+
+  async payOffSession({ attempt, paymentMethod, amountMinor, currency }: OffSessionOrder): Promise<OffSessionOutcome> {
+    const works = paymentMethod === 'sbx_card_works'
+    const asked = { checkout: attempt, amountMinor, currency, title: attempt, expiresAtMs: 0, returnUrl: '', cancelUrl: '' }
+    const nothing = { arrival: null, refunds: [], disputes: [], events: [] }
+    const id = `sbx_${randomBytes(NAME_BYTES).toString('base64url')}`
+    const made: SandboxCheckout = { ...asked, ...nothing, status: works ? 'paid' : 'failed' }
+    const row = await this.#parts.checkouts.add({ ...rowOf(made), id, checkout: attempt, version: 1 })
+    return this.lookAtPayment(paymentOf(row.id))
+  }
+
+  async lookAtPayment(payment: string): Promise<OffSessionOutcome> {
+    const checkout = await this.read(payment.replace(/^sbx_pay_/, 'sbx_'))
+    if (!checkout) return { status: 'unusable', reason: 'there is no such payment' }
+    const { status } = checkout
+    if (status === 'paid') return { status, payment }
+    return status === 'pending' ? { status, payment } : { status: 'declined', code: 'card_declined', mayRetry: true }
   }
 
   async referenceOf(event: ProviderEvent): Promise<string | null> {

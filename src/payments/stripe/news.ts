@@ -1,13 +1,16 @@
 /** What Stripe's objects say, in Obol's words. A status that Obol does not know changes nothing. */
 
 import type { Stripe } from 'stripe'
-import type { Payment } from '../../core/record.ts'
-import type { CheckoutNews, DisputeNews, RefundNews } from '../provider.ts'
+import type { Payment } from '../../core/payment.ts'
+import type { CheckoutNews, DisputeNews, KeptMethod, OffSessionOutcome, RefundNews } from '../provider.ts'
+
+type IntentNews = Omit<CheckoutNews, 'refunds' | 'disputes'>
 
 /** The names under which Stripe keeps Obol's own ids with its objects. */
 export const CHECKOUT_KEY = 'obol_checkout'
 export const ACCOUNT_KEY = 'obol_account'
 export const REQUEST_KEY = 'obol_request'
+export const ATTEMPT_KEY = 'obol_attempt'
 
 /** The checkout session's own part of the news; its payment intent must be expanded. */
 export function checkoutNews(session: Stripe.Checkout.Session): Omit<CheckoutNews, 'refunds' | 'disputes'> {
@@ -18,6 +21,7 @@ export function checkoutNews(session: Stripe.Checkout.Session): Omit<CheckoutNew
     checkout: session.metadata?.[CHECKOUT_KEY] ?? null,
     status,
     payment: status === 'paid' ? paymentOf(session) : null,
+    method: status === 'paid' ? methodOf(session) : null,
   }
 }
 
@@ -35,6 +39,36 @@ function paymentOf({ id, livemode, amount_subtotal, amount_total, currency, paym
   const payment = idOf(payment_intent)
   if (payment === null || amount_subtotal === null || amount_total === null || currency === null) return null
   return { reference: id, payment, isLive: livemode, amountMinor: amount_subtotal, totalMinor: amount_total, currency }
+}
+
+/** What was paid with, if the customer left it for later. */
+function methodOf({ customer, payment_intent }: Stripe.Checkout.Session): KeptMethod | null {
+  const owner = idOf(customer)
+  if (owner === null || typeof payment_intent !== 'object' || payment_intent?.setup_future_usage !== 'off_session') return null
+  const method = payment_intent.payment_method
+  if (method === null || typeof method === 'string') return null
+  const { id, type, card } = method
+  const label = card ? `${card.brand} ${card.last4}` : type.replaceAll('_', ' ')
+  return { customer: owner, method: id, label, fingerprint: card?.fingerprint ?? null }
+}
+
+/** What has become of a payment without the customer. */
+export function intentOutcome({ id, status, last_payment_error: error }: Stripe.PaymentIntent): OffSessionOutcome {
+  if (status === 'succeeded') return { status: 'paid', payment: id }
+  if (status === 'processing') return { status: 'pending', payment: id }
+  if (status !== 'requires_payment_method' && status !== 'canceled') return { status: 'needs_action' }
+  if (error?.code === 'authentication_required') return { status: 'needs_action' }
+  const code = error?.decline_code || error?.code || status
+  return { status: 'declined', code, mayRetry: error?.advice_code !== 'do_not_try_again' }
+}
+
+/** The news of a payment without the customer; undefined: it is none of Obol's. What it was not paid for is told to whoever asked for it. */
+export function intentNews({ id, status, metadata, livemode, amount, currency }: Stripe.PaymentIntent): IntentNews | undefined {
+  const attempt = metadata[ATTEMPT_KEY]
+  if (attempt === undefined) return undefined
+  const isPaid = status === 'succeeded'
+  const payment = { reference: id, payment: id, isLive: livemode, amountMinor: amount, totalMinor: amount, currency }
+  return { reference: id, checkout: attempt, status: isPaid ? 'paid' : 'open', payment: isPaid ? payment : null, method: null }
 }
 
 /** The id of something that Stripe gives as it is, or by its id alone. */

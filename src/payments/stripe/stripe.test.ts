@@ -14,8 +14,8 @@ import {
 } from '../../../test/running/stripe/local-stripe.ts'
 import { decodeForm, faultsIn } from '../../../test/running/stripe/shapes.ts'
 import { reconcile } from '../../operations/reconcile.ts'
-import { ProviderUnavailableError } from '../provider.ts'
-import { type OffSessionOutcome, StripeProvider } from './stripe.ts'
+import { type OffSessionOutcome, ProviderUnavailableError } from '../provider.ts'
+import { StripeProvider } from './stripe.ts'
 
 const MINUTE_MS = 60_000
 /** Where customers see the server: behind a proxy, so to say. */
@@ -590,6 +590,29 @@ const ATTEMPT = {
 function provider(stripe: LocalStripe, timeoutMs = 500): StripeProvider {
   return new StripeProvider({ secretKey: STRIPE_KEY, webhookSecret: WEBHOOK_SECRET, apiBase: stripe.url, clock: Date.now, timeoutMs })
 }
+
+test('what becomes of a payment without the customer is looked up by its own name, which its events tell', async (t) => {
+  const stripe = await startStripe(t)
+  const stripes = provider(stripe)
+  const outcome = await stripes.payOffSession(ATTEMPT)
+  const payment = 'payment' in outcome ? outcome.payment : assert.fail(outcome.status)
+  const refund = stripe.refundByHand(payment, 400)
+  const object = { id: refund, object: 'refund', payment_intent: payment }
+  const { payload, signature } = stripe.event('refund.created', object)
+  const reference = await stripes.referenceOf({ body: Buffer.from(payload), signature })
+  assert.equal(reference, payment)
+  assert.deepEqual(await stripes.look(payment), {
+    reference: payment,
+    checkout: 'attempt_1',
+    status: 'paid',
+    payment: { reference: payment, payment, isLive: false, amountMinor: 1_000, totalMinor: 1_000, currency: 'eur' },
+    method: null,
+    refunds: [{ refund, request: null, amountMinor: 400, status: 'standing' }],
+    disputes: [],
+  })
+  stripe.intents.set(payment, { ...stripe.intent(payment), metadata: {} })
+  assert.equal(await stripes.look(payment), undefined, 'a payment of another system')
+})
 
 test('a payment without the customer whose answer is lost is made once for one attempt', async (t) => {
   const stripe = await startStripe(t)

@@ -5,6 +5,8 @@ import {
   type CheckoutNews,
   type CheckoutOrder,
   type CheckoutPage,
+  type OffSessionOrder,
+  type OffSessionOutcome,
   type Provider,
   type ProviderEvent,
   ProviderUnavailableError,
@@ -12,7 +14,18 @@ import {
   type RefundOrder,
   SignatureInvalidError,
 } from '../provider.ts'
-import { ACCOUNT_KEY, CHECKOUT_KEY, checkoutNews, disputeNews, idOf, REQUEST_KEY, refundNews } from './news.ts'
+import {
+  ACCOUNT_KEY,
+  ATTEMPT_KEY,
+  CHECKOUT_KEY,
+  checkoutNews,
+  disputeNews,
+  idOf,
+  intentNews,
+  intentOutcome,
+  REQUEST_KEY,
+  refundNews,
+} from './news.ts'
 
 /** The version of Stripe's API that this is written for: another one may answer otherwise. */
 const API_VERSION = '2026-10-28.endive'
@@ -32,27 +45,6 @@ export interface StripeOptions {
   /** Longest that an answer may take; tests are less patient. */
   readonly timeoutMs?: number
 }
-
-/** Money to take without the customer, from a payment method that they left for that. */
-export interface OffSessionOrder {
-  /** Obol's name of the attempt: asked for twice, it is one payment. */
-  readonly attempt: string
-  readonly account: string
-  readonly customer: string
-  readonly paymentMethod: string
-  readonly amountMinor: number
-  readonly currency: string
-}
-
-/** What came of it. */
-export type OffSessionOutcome =
-  | { readonly status: 'paid' | 'pending'; readonly payment: string }
-  /** The customer has to confirm it themselves, on a checkout page. */
-  | { readonly status: 'needs_action' }
-  /** `mayRetry`: the same card may do later. */
-  | { readonly status: 'declined'; readonly code: string; readonly mayRetry: boolean }
-  /** The customer or the payment method is not there any more. */
-  | { readonly status: 'unusable'; readonly reason: string }
 
 /** Stripe as a provider. */
 export class StripeProvider implements Provider {
@@ -82,7 +74,7 @@ export class StripeProvider implements Provider {
   }
 
   async makeCheckout(order: CheckoutOrder): Promise<CheckoutPage> {
-    const { checkout, account, amountMinor, currency, title, expiresAtMs, returnUrl, cancelUrl } = order
+    const { checkout, account, amountMinor, currency, title, expiresAtMs, returnUrl, cancelUrl, keepsMethod, customer } = order
     const metadata = { [CHECKOUT_KEY]: checkout, [ACCOUNT_KEY]: account }
     // No payment method types: Stripe picks them, and some take their time. Prices are in one currency: what is paid is compared with it.
     const { id, url } = await told(() =>
@@ -93,7 +85,8 @@ export class StripeProvider implements Provider {
           line_items: [{ quantity: 1, price_data: { currency, unit_amount: amountMinor, product_data: { name: title } } }],
           adaptive_pricing: { enabled: false },
           metadata,
-          payment_intent_data: { metadata },
+          payment_intent_data: { metadata, ...(keepsMethod ? { setup_future_usage: 'off_session' } : {}) },
+          ...(customer === null ? (keepsMethod ? { customer_creation: 'always' } : {}) : { customer }),
           success_url: returnUrl,
           cancel_url: cancelUrl,
           expires_at: Math.floor(expiresAtMs / 1000),
@@ -105,8 +98,21 @@ export class StripeProvider implements Provider {
     return { reference: id, url }
   }
 
-  async look(reference: string): Promise<CheckoutNews | undefined> {
-    const session = await told(() => orMissing(() => this.#stripe.checkout.sessions.retrieve(reference, { expand: ['payment_intent'] })))
+  /** A checkout session; or, by its own name, a payment that was made without the customer. */
+  look(reference: string): Promise<CheckoutNews | undefined> {
+    return reference.startsWith('pi_') ? this.#lookAtIntent(reference) : this.#lookAtSession(reference)
+  }
+
+  async #lookAtIntent(reference: string): Promise<CheckoutNews | undefined> {
+    const intent = await told(() => orMissing(() => this.#stripe.paymentIntents.retrieve(reference)))
+    const news = intent && intentNews(intent)
+    return news && { ...news, ...(await this.#after(reference)) }
+  }
+
+  async #lookAtSession(reference: string): Promise<CheckoutNews | undefined> {
+    const session = await told(() =>
+      orMissing(() => this.#stripe.checkout.sessions.retrieve(reference, { expand: ['payment_intent.payment_method'] })),
+    )
     if (!session) return undefined
     const payment = idOf(session.payment_intent)
     const news = checkoutNews(session)
@@ -149,7 +155,7 @@ export class StripeProvider implements Provider {
     const { object } = event.data as { readonly object: EventObject }
     if (object.object === 'checkout.session') return object.id
     const payment = object.object === 'payment_intent' ? object.id : idOf(object.payment_intent)
-    return payment === null ? null : this.#sessionOf(payment)
+    return payment === null ? null : ((await this.#sessionOf(payment)) ?? payment)
   }
 
   #verified(body: Buffer, signature: string): Stripe.Event {
@@ -165,25 +171,43 @@ export class StripeProvider implements Provider {
     return data[0]?.id ?? null
   }
 
-  /** Takes money from a payment method that a customer left for that. Rejects with ProviderUnavailableError: then ask again, for the same attempt. */
-  async payOffSession({ attempt, account, customer, paymentMethod, amountMinor, currency }: OffSessionOrder): Promise<OffSessionOutcome> {
+  async payOffSession(order: OffSessionOrder): Promise<OffSessionOutcome> {
+    const { attempt, account, customer, paymentMethod, amountMinor, currency, isRepeated = false } = order
     return told(async () => {
       try {
-        const { id, status } = await this.#stripe.paymentIntents.create(
-          {
-            amount: amountMinor,
-            currency,
-            customer,
-            payment_method: paymentMethod,
-            off_session: true,
-            confirm: true,
-            automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
-            metadata: { obol_attempt: attempt, [ACCOUNT_KEY]: account },
-          },
-          { idempotencyKey: `obol ${attempt}` },
-        )
-        if (status === 'succeeded') return { status: 'paid', payment: id }
-        return status === 'processing' ? { status: 'pending', payment: id } : { status: 'needs_action' }
+        // Stripe keeps idempotency keys for a day: later, only the payment itself tells that it was made.
+        const known = isRepeated ? await this.#intentOf(customer, attempt) : undefined
+        const intent =
+          known ??
+          (await this.#stripe.paymentIntents.create(
+            {
+              amount: amountMinor,
+              currency,
+              customer,
+              payment_method: paymentMethod,
+              off_session: true,
+              confirm: true,
+              automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+              metadata: { [ATTEMPT_KEY]: attempt, [ACCOUNT_KEY]: account },
+            },
+            { idempotencyKey: `obol ${attempt}` },
+          ))
+        return intentOutcome(intent)
+      } catch (fault) {
+        return declined(fault)
+      }
+    })
+  }
+
+  async #intentOf(customer: string, attempt: string): Promise<Stripe.PaymentIntent | undefined> {
+    const intents = await collected(this.#stripe.paymentIntents.list({ customer, limit: ITEMS_AT_ONCE }))
+    return intents.find(({ metadata }) => metadata[ATTEMPT_KEY] === attempt)
+  }
+
+  async lookAtPayment(payment: string): Promise<OffSessionOutcome> {
+    return told(async () => {
+      try {
+        return intentOutcome(await this.#stripe.paymentIntents.retrieve(payment))
       } catch (fault) {
         return declined(fault)
       }
