@@ -126,6 +126,8 @@ function policyOf(config: Config): Services['policy'] {
   return {
     capturePolicy: config.OBOL_CAPTURE_POLICY,
     refundGrantDays: config.OBOL_REFUND_GRANT_DAYS,
+    makeGoodPercent: config.OBOL_MAKE_GOOD_PERCENT,
+    testClocks: config.OBOL_TEST_CLOCKS === 'on',
     topUpUrl: config.OBOL_TOP_UP_URL,
     keyPrefix: config.OBOL_KEY_PREFIX,
   }

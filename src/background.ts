@@ -6,6 +6,8 @@ import { issueNoted } from './operations/invoices.ts'
 import { issueMonthlyStatements } from './operations/monthly-statements.ts'
 import { reconcile } from './operations/reconcile.ts'
 import type { Services } from './operations/services.ts'
+import { payForSubscriptions } from './operations/subscription-payments.ts'
+import { finishMoves } from './operations/test-clocks.ts'
 import { deliverEvents } from './payments/sandbox/deliveries.ts'
 import { Sandbox } from './payments/sandbox/sandbox.ts'
 import type { BackgroundWork, Notice } from './stores/store.ts'
@@ -53,7 +55,21 @@ const TASKS: readonly Task[] = [
     firstMs: 5_000,
     claim: 'reconcile',
     isNeeded: ({ payments }) => payments !== null,
-    run: reconcile,
+    run: lookForNews,
+  },
+  {
+    name: 'have subscriptions paid for',
+    everyMs: 1_000,
+    claim: 'pay for subscriptions',
+    isNeeded: ({ payments }) => payments !== null,
+    run: (services) => payForSubscriptions(services, { isThorough: false }),
+  },
+  {
+    name: 'finish moves of test clocks',
+    everyMs: 5_000,
+    claim: 'move test clocks',
+    isNeeded: ({ policy }) => policy.testClocks,
+    run: finishMoves,
   },
   { name: 'issue invoices that were left', everyMs: 5_000, claim: 'issue invoices', run: (services) => issueNoted(services) },
   { name: 'issue monthly statements', everyMs: 1_000, claim: 'issue statements', run: issueMonthlyStatements },
@@ -67,7 +83,13 @@ const TASKS: readonly Task[] = [
   },
 ]
 
-/** Expired grants and holds, and debts that a grant has come to pay: booked account by account. */
+/** Of purchases and of subscriptions. */
+async function lookForNews(services: Services): Promise<void> {
+  await reconcile(services)
+  await payForSubscriptions(services, { isThorough: true })
+}
+
+/** Expired grants and holds, renewals of subscriptions, and debts that a grant has come to pay: booked account by account. */
 export async function bookDue({ store, clock }: Pick<Services, 'store' | 'clock'>): Promise<void> {
   const accounts = await store.dueAccounts(clock(), DUE_AT_ONCE)
   const booked = accounts.map((account) =>

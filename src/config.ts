@@ -198,6 +198,19 @@ export const SETTINGS = {
     parse: integer(1, 3_650),
     form: 'a number from 1 to 3650',
   },
+  OBOL_MAKE_GOOD_PERCENT: {
+    meaning: 'Of a charge whose work is reported as failed, in percent, that is given back by itself.',
+    fallback: '100',
+    parse: integer(0, 100),
+    form: 'a number from 0 to 100',
+  },
+  OBOL_TEST_CLOCKS: {
+    meaning:
+      'Whether accounts may be opened that live by a clock which tests move: `on` or `off`. `obol dev` has them unless told otherwise. Never on a server with real customers.',
+    fallback: 'off',
+    parse: oneOf('on', 'off'),
+    form: 'on or off',
+  },
   OBOL_RATE_LIMIT: {
     meaning: 'Requests per seconds for each customer key that has no limit of its own.',
     fallback: '600/60',

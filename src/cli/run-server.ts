@@ -58,6 +58,7 @@ export async function dev(environment: Environment): Promise<void> {
     OBOL_OPERATOR_KEY: operator_key,
     OBOL_LOG_LEVEL: environment.OBOL_LOG_LEVEL ? config.OBOL_LOG_LEVEL : 'warn',
     OBOL_PAYMENTS: environment.OBOL_PAYMENTS ? config.OBOL_PAYMENTS : 'sandbox',
+    OBOL_TEST_CLOCKS: environment.OBOL_TEST_CLOCKS ? config.OBOL_TEST_CLOCKS : 'on',
   })
   signals.stop(obol)
   try {

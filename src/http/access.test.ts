@@ -67,11 +67,18 @@ const CUSTOMER_ROUTES = new Set([
   'POST /v1/webhook-endpoints/{webhook_endpoint}/resend',
   'POST /v1/webhook-endpoints/{webhook_endpoint}/rotate',
   'POST /v1/webhook-endpoints/{webhook_endpoint}/test',
+  'GET /v1/plans',
+  'GET /v1/plans/{plan}',
+  'GET /v1/subscriptions',
+  'GET /v1/subscriptions/{subscription}',
+  'POST /v1/subscriptions/{subscription}/payment-page',
+  'GET /v1/payment-method',
+  'DELETE /v1/payment-method',
 ])
 
-/** What an owner may do in an account, and a member may not: of these, a key may buy, may what its scope says, and nothing about users. */
+/** What an owner may do in an account, and a member may not: of these, a key may buy and pay, may what its scope says, and nothing about users. */
 function isForOwners({ name, method }: Operation): boolean {
-  const isPurchase = name.includes('/checkout-sessions') && method !== 'GET'
+  const isPurchase = /\/(checkout-sessions|subscriptions|payment-method)/.test(name) && method !== 'GET'
   return CUSTOMER_ROUTES.has(name) && (name.includes('/users') || isPurchase || scopeOf({ name, method }) !== null)
 }
 
@@ -159,7 +166,13 @@ const UNKNOWN = {
   topup: 'topup_0000000100000009',
   invoice: 'inv_0000000100000009',
   webhook_endpoint: 'whe_0000000000000009',
+  plan: 'nothing',
+  subscription: 'sub_0000000100000009',
+  test_clock: 'clk_nothing',
 }
+
+/** It costs nothing: no server sees to its payment meanwhile. */
+const TEST_PLAN = { name: 'Studio', credits: [{ amount: '100' }] }
 
 /** A body in which the caller may find nothing wrong but who they are. */
 const BODIES: Readonly<Record<string, object>> = {
@@ -171,6 +184,11 @@ const BODIES: Readonly<Record<string, object>> = {
   'PATCH /v1/users/{user}': { status: 'active' },
   'PUT /v1/users/{user}/memberships/{account}': { role: 'member' },
   'PUT /v1/topups/options': TEST_OPTIONS,
+  'PUT /v1/plans/{plan}': TEST_PLAN,
+  'POST /v1/subscriptions/{subscription}/change': { plan: 'studio' },
+  'POST /v1/subscriptions/{subscription}/change/preview': { plan: 'studio' },
+  'POST /v1/charges/{charge}/outcome': { status: 'failed' },
+  'POST /v1/test-clocks/{test_clock}/advance': { to: '2030-01-01T00:00:00Z' },
   'POST /v1/checkout-sessions': { amount_minor: 1_000 },
   'POST /v1/invoices': { month: '2020-01' },
   'POST /v1/topups/{topup}/simulate': { event: 'dispute' },
@@ -207,7 +225,7 @@ test('a route that does not say who may call it keeps the server from starting',
 })
 
 test('every route against every caller', async (t) => {
-  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
+  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox', OBOL_TEST_CLOCKS: 'on' })
   const { call } = obol
   await publishTestPrices(obol)
   const account = await openAccount(obol)
@@ -339,7 +357,7 @@ function routesOf(tree: string): readonly string[] {
 }
 
 test("other people's things", async (t) => {
-  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
+  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox', OBOL_TEST_CLOCKS: 'on' })
   const { call } = obol
   await publishTestPrices(obol)
   const own = await openAccount(obol)
@@ -352,7 +370,8 @@ test("other people's things", async (t) => {
   /** Those who may ask: no key is told of users. */
   const askers = ({ name }: Operation): readonly string[] => (name.includes('/users') ? [owner.access] : [secret, owner.access])
 
-  for (const operation of customers.filter(({ path }) => path.includes('{'))) {
+  // A plan is nobody's.
+  for (const operation of customers.filter(({ path }) => path.includes('{') && !path.includes('{plan}'))) {
     await t.test(`${operation.name} answers for another account's object as for one that does not exist`, async () => {
       const [, kind = ''] = /\{(\w+)\}/.exec(operation.path) ?? []
       const id = foreign[kind as keyof typeof UNKNOWN]
@@ -374,8 +393,8 @@ test("other people's things", async (t) => {
     await t.test(`${operation.name} answers for another account as for one that does not exist, by id and by external id`, async () => {
       for (const key of askers(operation)) {
         const ask = (account: string): Promise<TestAnswer> =>
-          operation.method === 'GET'
-            ? call('GET', `${operation.path}?account=${account}`, undefined, { key })
+          operation.query.includes('account')
+            ? call(operation.method, `${operation.path}?account=${account}`, undefined, { key })
             : call(operation.method, operation.path, { ...bodyOf(operation), account }, { key })
         for (const [id, unknown] of [
           [foreign.account, UNKNOWN.account],
@@ -407,6 +426,7 @@ test("other people's things", async (t) => {
       ['/v1/checkout-sessions', 'starting_after', 'checkout_session'],
       ['/v1/topups', 'starting_after', 'topup'],
       ['/v1/invoices', 'starting_after', 'invoice'],
+      ['/v1/subscriptions', 'starting_after', 'subscription'],
       ['/v1/users', 'starting_after', 'user'],
       ['/v1/users', 'ending_before', 'user'],
     ] as const) {
@@ -423,7 +443,8 @@ test("other people's things", async (t) => {
     }
   })
 
-  for (const operation of operations.filter(({ path }) => path.includes('{') && !path.includes('{version}'))) {
+  const isMadeByName = (name: string): boolean => name.includes('{version}') || name === 'PUT /v1/plans/{plan}'
+  for (const operation of operations.filter(({ name, path }) => path.includes('{') && !isMadeByName(name))) {
     await t.test(`${operation.name} answers the operator with 404 for what does not exist, and for an id of another kind`, async () => {
       const [, kind = ''] = /\{(\w+)\}/.exec(operation.path) ?? []
       const others = Object.entries(foreign).filter(([other]) => other !== kind)
@@ -462,6 +483,23 @@ async function thingsOf(obol: TestObol): Promise<typeof UNKNOWN> {
   const { id: user } = await signUp(obol, 'other@example.com', { account, role: 'owner' })
   const { checkout_session, topup } = await buyIn(obol, account)
   const invoice = (await call('GET', `/v1/invoices?account=${account}`)).body.data[0].id
+  const { id: plan } = (await call('PUT', '/v1/plans/studio', TEST_PLAN)).body
+  const { id: subscription } = (await call('POST', '/v1/subscriptions', { account, plan })).body
+  const { id: test_clock } = (await call('POST', '/v1/test-clocks')).body
   const endpoint = (await call('POST', '/v1/webhook-endpoints', { account, url: 'https://hooks.example.com' })).body.id
-  return { account, charge, hold, grant, key, user, checkout_session, topup, invoice, webhook_endpoint: endpoint }
+  return {
+    account,
+    charge,
+    hold,
+    grant,
+    key,
+    user,
+    checkout_session,
+    topup,
+    invoice,
+    plan,
+    subscription,
+    test_clock,
+    webhook_endpoint: endpoint,
+  }
 }

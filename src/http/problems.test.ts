@@ -21,11 +21,11 @@ import {
 import { PASSWORD, type Person, refresh, signIn, signUp } from '../../test/running/people.ts'
 import { fulfil, openCheckout } from '../../test/running/purchases.ts'
 import { openShop, type Shop, TEST_OPTIONS } from '../../test/running/sandbox.ts'
-import { openAccount as openLedger, seqOf } from '../../test/running/store-commands.ts'
+import { openAccount as openLedger, send, seqOf } from '../../test/running/store-commands.ts'
 import { startObol } from '../app.ts'
 import { hashSecret } from '../auth/secrets.ts'
 import { readConfig } from '../config.ts'
-import { type EndpointId, objectId } from '../core/ids.ts'
+import { type EndpointId, objectId, parseAccountId } from '../core/ids.ts'
 import { MAX_PURCHASE_EVENTS } from '../core/purchase.ts'
 import { MAX_RESENDS } from '../stores/webhooks/deliveries.ts'
 import { MAX_STREAMS_OF_ONE } from './native/credit-streams.ts'
@@ -66,6 +66,30 @@ async function cancelPaid(selling: Selling): Promise<TestAnswer> {
   const { body } = await selling.post('/v1/checkout-sessions', buy(selling))
   await selling.press(body, 'pay')
   return selling.post(`/v1/checkout-sessions/${body.id}/cancel`)
+}
+
+type Subscribing = Pick<Scene, 'account' | 'post' | 'call'>
+
+/** A plan of 100 credits a month, for nothing unless something else is said; gives its id. */
+async function aPlan({ call }: Subscribing, id = 'pro', more: object = {}): Promise<string> {
+  const { status, body } = await call('PUT', `/v1/plans/${id}`, { name: id, credits: [{ amount: '100' }], ...more })
+  assert.equal(status, 200, JSON.stringify(body))
+  return id
+}
+
+function subscribeTo({ account, post }: Subscribing, plan: string, more: object = {}): Promise<TestAnswer> {
+  return post('/v1/subscriptions', { account, plan, ...more })
+}
+
+async function subscribed(scene: Subscribing, more: object = {}): Promise<string> {
+  const plan = await aPlan(scene, 'pro', more)
+  assert.equal((await subscribeTo(scene, plan)).status, 201)
+  return plan
+}
+
+async function onlySubscription({ account, call }: Subscribing): Promise<string> {
+  const { body } = await call('GET', `/v1/subscriptions?account=${account}`)
+  return `/v1/subscriptions/${body.data[0].id}`
 }
 
 async function bought(scene: Scene): Promise<Selling & { readonly topup: string }> {
@@ -316,6 +340,103 @@ const REACHED: Reached = {
       const obol = await startTestObol(t, { OBOL_PAYMENTS: 'stripe', ...nobody })
       await obol.call('PUT', '/v1/topups/options', TEST_OPTIONS)
       return obol.call('POST', '/v1/checkout-sessions', { account: await openAccount(obol, '0'), amount_minor: 1_000 })
+    },
+  ],
+  already_subscribed: [409, async (scene) => subscribeTo(scene, await subscribed(scene))],
+  too_many_subscriptions: [
+    409,
+    async (scene) => {
+      for (let count = 0; count < 10; count++) await subscribeTo(scene, await aPlan(scene, `plan-${count}`))
+      return subscribeTo(scene, await aPlan(scene, 'another'))
+    },
+  ],
+  anchor_in_future: [
+    400,
+    async (scene) => subscribeTo(scene, await aPlan(scene), { anchor: new Date(scene.clock.nowMs + 60_000).toISOString() }),
+  ],
+  subscription_not_found: [404, ({ get }) => get('/v1/subscriptions/sub_0000000000000001')],
+  subscription_not_active: [
+    409,
+    async (scene) => {
+      await subscribed(scene)
+      await scene.post(`${await onlySubscription(scene)}/cancel`)
+      return scene.post(`${await onlySubscription(scene)}/pause`)
+    },
+  ],
+  subscription_not_paused: [
+    409,
+    async (scene) => {
+      await subscribed(scene)
+      return scene.post(`${await onlySubscription(scene)}/resume`)
+    },
+  ],
+  subscription_unpaid: [
+    409,
+    async (scene) => {
+      await subscribed(scene, { price: { amount_minor: 900, currency: 'eur' } })
+      return scene.post(`${await onlySubscription(scene)}/pause`)
+    },
+  ],
+  payment_in_flight: [
+    409,
+    async (scene) => {
+      await subscribed(scene, { price: { amount_minor: 900, currency: 'eur' } })
+      const account = parseAccountId(scene.account) ?? assert.fail()
+      const command = { kind: 'open_payment_page', subscription: 3, provider: 'sandbox', isLive: false, ttlMs: HOUR_MS } as const
+      await send(scene.obol.services.store, account, command)
+      return scene.post(`${await onlySubscription(scene)}/cancel`)
+    },
+  ],
+  nothing_to_pay: [
+    409,
+    async (scene) => {
+      const shop = await shopOf(scene)
+      await subscribed(shop)
+      return shop.post(`${await onlySubscription(shop)}/payment-page`)
+    },
+  ],
+  plan_unchanged: [
+    409,
+    async (scene) => {
+      const plan = await subscribed(scene)
+      return scene.post(`${await onlySubscription(scene)}/change`, { plan })
+    },
+  ],
+  plan_currency_differs: [
+    409,
+    async (scene) => {
+      await subscribed(scene, { price: { amount_minor: 900, currency: 'eur' } })
+      const plan = await aPlan(scene, 'dollars', { price: { amount_minor: 900, currency: 'usd' } })
+      return scene.post(`${await onlySubscription(scene)}/change`, { plan })
+    },
+  ],
+  plan_not_found: [404, ({ get }) => get('/v1/plans/nothing')],
+  plan_archived: [409, async (scene) => subscribeTo(scene, await aPlan(scene, 'old', { archived: true }))],
+  test_clocks_off: [403, ({ post }) => post('/v1/test-clocks')],
+  test_clock_not_found: [
+    404,
+    async ({ t }) => {
+      const obol = await startTestObol(t, { OBOL_TEST_CLOCKS: 'on' })
+      return obol.call('GET', '/v1/test-clocks/clk_1')
+    },
+  ],
+  account_has_test_clock: [
+    409,
+    async ({ t }) => {
+      const obol = await startTestObol(t, { OBOL_TEST_CLOCKS: 'on' })
+      const { body } = await obol.call('POST', '/v1/test-clocks')
+      const account = await obol.call('POST', '/v1/accounts', { name: 'x', test_clock: body.id })
+      return obol.call('POST', '/v1/invoices', { account: account.body.id, month: '2020-01' })
+    },
+  ],
+  too_many_clock_accounts: [
+    409,
+    async ({ t }) => {
+      const obol = await startTestObol(t, { OBOL_TEST_CLOCKS: 'on' })
+      const { body } = await obol.call('POST', '/v1/test-clocks')
+      const open = (): Promise<TestAnswer> => obol.call('POST', '/v1/accounts', { name: 'x', test_clock: body.id })
+      for (let count = 0; count < 100; count++) assert.equal((await open()).status, 201)
+      return open()
     },
   ],
   idempotency_key_reused: [

@@ -1,6 +1,7 @@
 /** Every problem that the native API answers with: its status, its title, and what to do. Each has a page in docs/reference/problems. */
 
 import type { RefusalCode } from '../core/refusals.ts'
+import { PLAN_PROBLEMS } from './plan-problems.ts'
 import { type Problem, refusal } from './problem.ts'
 import { USER_PROBLEMS } from './user-problems.ts'
 import { WEBHOOK_PROBLEMS } from './webhook-problems.ts'
@@ -182,6 +183,7 @@ const REFUSAL_PROBLEMS = {
     'Idempotency key reused',
     'Use a new key for each request; use the same one only to send the same request again.',
   ),
+  ...PLAN_PROBLEMS,
   ...USER_PROBLEMS,
   ...WEBHOOK_PROBLEMS,
 } as const satisfies Record<RefusalCode, Problem>

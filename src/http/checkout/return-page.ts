@@ -1,15 +1,16 @@
 /** `/checkout/…/return`: where customers come back to from the provider. It looks at once, and sends them on. */
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { RateLimit, RateLimiter } from '../../auth/rate-limiter.ts'
 import { formatMoney } from '../../core/currency.ts'
-import { objectId, parseObjectId } from '../../core/ids.ts'
+import { type Address, objectId, parseObjectId } from '../../core/ids.ts'
 import type { PurchaseStatus } from '../../core/purchase.ts'
 import { isRefusal } from '../../core/refusals.ts'
 import { type PurchaseView, readCheckout } from '../../operations/checkouts.ts'
 import { tryToFulfil } from '../../operations/fulfil.ts'
 import type { Services } from '../../operations/services.ts'
+import { lookAtAttempt } from '../../operations/subscription-payments.ts'
 import { html, sendPage } from '../html.ts'
 import { ProblemError } from '../problems.ts'
 
@@ -42,7 +43,10 @@ export async function returnPage(app: FastifyInstance, parts: ReturnParts): Prom
     '/checkout/:checkout/return',
     options,
     async (request, reply) => {
-      const view = await returned(parts, request.params.checkout, request.query.token ?? '')
+      const { checkout } = request.params
+      const { token = '' } = request.query
+      if (checkout.startsWith('pay_')) return sendPaidPage(parts, reply, { checkout, token })
+      const view = await returned(parts, { checkout, token })
       const { terms } = view.purchase
       if (terms.successUrl !== null && (view.status === 'paid' || view.status === 'pending'))
         return reply.redirect(withCheckout(terms.successUrl, view), 303)
@@ -51,15 +55,44 @@ export async function returnPage(app: FastifyInstance, parts: ReturnParts): Prom
   )
 }
 
-/** The checkout that a customer comes back from, as the provider has it now; as it is on record, if that was asked too often. */
-async function returned({ services, limiter }: ReturnParts, checkout: string, token: string): Promise<PurchaseView> {
-  const address = parseObjectId('cs', checkout)
+interface Ticket {
+  readonly checkout: string
+  readonly token: string
+}
+
+/** What the page's path names. Keeps those out who were not sent there. */
+function addressIn(services: Services, prefix: 'cs' | 'pay', { checkout, token }: Ticket): Address {
+  const address = parseObjectId(prefix, checkout)
   const given = Buffer.from(token, 'base64url')
   if (!address || given.length !== TOKEN_BYTES || !timingSafeEqual(given, tokenOf(services.store.secret, checkout))) throw NOT_FOUND
+  return address
+}
+
+function mayAsk({ limiter }: ReturnParts, { checkout }: Ticket): boolean {
+  return limiter.take(`return from ${checkout}`, LOOKS).isAllowed
+}
+
+/** For those who have paid for a subscription, or have not: what has become of the attempt. */
+async function sendPaidPage(parts: ReturnParts, reply: FastifyReply, ticket: Ticket): Promise<FastifyReply> {
+  const { services } = parts
+  const outcome = await lookAtAttempt(services, addressIn(services, 'pay', ticket), () => mayAsk(parts, ticket))
+  if (outcome === undefined) throw NOT_FOUND
+  const [title, text] = SAID[outcome]
+  const body = html`<section>
+<h1>${title}</h1>
+<p role="status">${text}</p>
+</section>`
+  return sendPage(reply, { title: 'Checkout', body, refreshSeconds: outcome === 'pending' ? REFRESH_SECONDS : null })
+}
+
+/** The checkout that a customer comes back from, as the provider has it now; as it is on record, if that was asked too often. */
+async function returned(parts: ReturnParts, ticket: Ticket): Promise<PurchaseView> {
+  const { services } = parts
+  const address = addressIn(services, 'cs', ticket)
   const before = await readCheckout(services, address)
   if (isRefusal(before)) throw NOT_FOUND
   const { link, paid } = before.purchase
-  if (services.payments !== null && link !== null && paid === null && limiter.take(`return from ${checkout}`, LOOKS).isAllowed)
+  if (services.payments !== null && link !== null && paid === null && mayAsk(parts, ticket))
     await tryToFulfil(services, services.payments, link.reference)
   const view = await readCheckout(services, address)
   if (isRefusal(view)) throw NOT_FOUND

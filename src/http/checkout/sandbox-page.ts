@@ -7,7 +7,7 @@ import type { Sandbox } from '../../payments/sandbox/sandbox.ts'
 import { html, sendPage } from '../html.ts'
 import { ProblemError } from '../problems.ts'
 
-const ACTIONS = ['pay', 'decline', 'pay_later', 'pay_later_in_vain'] as const satisfies readonly SandboxAction[]
+const ACTIONS = ['pay', 'pay_once', 'decline', 'pay_later', 'pay_later_in_vain'] as const satisfies readonly SandboxAction[]
 const PAGE = { config: { access: 'public' }, schema: { hide: true } } as const
 /** Bytes of a form with one field. */
 const FORM_BYTES = 1_024
@@ -55,6 +55,9 @@ ${bought}
   const declined = isDeclined
     ? [html`<p class="said" role="alert">The bank declined the payment. Nothing was paid; you can try again.</p>`]
     : []
+  const once = checkout.keepsMethod
+    ? [html`<button name="action" value="pay_once">Pay with a card that is declined from the next time on</button>`]
+    : []
   return html`${NOTE}
 <section>
 ${bought}
@@ -62,6 +65,7 @@ ${declined}
 <p>Choose what happens to this payment.</p>
 <form method="post">
 <button class="first" name="action" value="pay">Pay ${formatMoney(amountMinor, currency)}</button>
+${once}
 <button name="action" value="decline">Let the bank decline it</button>
 <button name="action" value="pay_later">Pay by slow transfer</button>
 <button name="action" value="pay_later_in_vain">Pay by slow transfer that fails</button>

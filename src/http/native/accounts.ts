@@ -73,6 +73,9 @@ function writeRoutes(app: NativeApp, { services }: NativeContext): void {
             external_id: Type.Optional(ExternalId),
             capture_policy: Type.Optional(CapturePolicyIn),
             metadata: Type.Optional(Metadata),
+            test_clock: Type.Optional(
+              Type.String({ maxLength: 50, description: 'Id of the test clock that the account lives by, for ever. For tests alone.' }),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -81,7 +84,8 @@ function writeRoutes(app: NativeApp, { services }: NativeContext): void {
     },
     async (request, reply) => {
       const { name, external_id: externalId = null, capture_policy: capturePolicy = null, metadata = {} } = request.body
-      const made = await createAccount(services, callerOf(request, idempotencyOf(request)), { name, externalId, capturePolicy, metadata })
+      const profile = { name, externalId, capturePolicy, metadata, testClock: request.body.test_clock ?? null }
+      const made = await createAccount(services, callerOf(request, idempotencyOf(request)), profile)
       if (isRefusal(made)) throw refusalError(made)
       if (made.isReplay) reply.header('idempotent-replayed', 'true')
       reply.code(201)

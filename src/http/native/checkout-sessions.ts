@@ -8,6 +8,7 @@ import type { PurchaseStatus } from '../../core/purchase.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import type { TopupWish } from '../../core/topup-options.ts'
 import { asOf, cancelCheckout, openCheckout, type PurchaseView, readCheckout } from '../../operations/checkouts.ts'
+import { timeFor } from '../../operations/read-credits.ts'
 import { accountOf, actorOf, keyOf, mayRead, requireOwner } from '../access.ts'
 import { refusalError } from '../error-handler.ts'
 import { requiredIdempotency } from '../idempotency.ts'
@@ -227,7 +228,7 @@ function readRoutes(app: NativeApp, { services }: NativeContext): void {
       const account = await accountOf(services, request, request.query.account)
       const page = seqPage(request.query, { account, prefixes: ['cs'] })
       const rows = await services.store.purchases(account, page)
-      const nowMs = services.clock()
+      const nowMs = await timeFor(services, account)
       return listBody('/v1/checkout-sessions', page, rows, (facts) => renderCheckout(asOf({ ...facts, account }, nowMs)))
     },
   )

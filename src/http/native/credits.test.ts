@@ -63,6 +63,7 @@ test('credits', async (t) => {
       },
       expiring_soon: [{ grant: plan.id, credit_type: 'credits', amount: '49.5', at: plan.expires_at }],
       next_renewal: null,
+      renewals: [],
       auto_top_up: null,
       top_up_url: 'https://example.com/buy',
       sequence: 8,

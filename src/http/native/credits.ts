@@ -2,12 +2,13 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import type { AccountState } from '../../core/account.ts'
+import { type AccountState, timeOf } from '../../core/account.ts'
 import { currentBudget } from '../../core/budget.ts'
 import { FOREVER_MS } from '../../core/calendar.ts'
 import { formatCredits } from '../../core/credits.ts'
 import { accountId, objectId } from '../../core/ids.ts'
 import { isRefusal } from '../../core/refusals.ts'
+import { dueOf } from '../../core/subscription.ts'
 import { findAccount } from '../../operations/find-account.ts'
 import {
   accountAt,
@@ -15,6 +16,7 @@ import {
   type CreditsView,
   type CreditTypeView,
   EXPIRING_SOON_MS,
+  timeFor,
   viewCredits,
 } from '../../operations/read-credits.ts'
 import type { KeyRow } from '../../stores/store.ts'
@@ -24,6 +26,7 @@ import { etagOf, matchesEtag } from '../etags.ts'
 import { ProblemError } from '../problems.ts'
 import { sendJson } from '../written-json.ts'
 import type { NativeApp, NativeContext } from './app.ts'
+import { NextRenewal, renderRenewals } from './plan-bodies.ts'
 import {
   AccountIn,
   Amount,
@@ -96,7 +99,8 @@ const CreditsBody = Type.Object(
         ),
       }),
     ),
-    next_renewal: Type.Null({ description: 'Null: the account has no subscription.' }),
+    next_renewal: nullableObject(NextRenewal),
+    renewals: Type.Array(NextRenewal, { description: 'The next one of each subscription, soonest first.' }),
     auto_top_up: Type.Null({ description: 'Null: the account has no automatic top-up.' }),
     top_up_url: nullable<string>('string', 'Where to buy credits.'),
     sequence: Type.Integer({ description: "Records in the account's journal." }),
@@ -147,6 +151,7 @@ function keyBody({ budget }: CreditsView, key: KeyRow): Static<typeof CreditsBod
 
 function creditsBody(view: CreditsView, key: KeyRow | null, topUpUrl: string | null): Static<typeof CreditsBody> {
   const { state, asOfMs, types, grants, expiringSoon, blockedReason } = view
+  const renewals = renderRenewals(state)
   return {
     object: 'credits',
     account: accountId(state.number),
@@ -171,7 +176,8 @@ function creditsBody(view: CreditsView, key: KeyRow | null, topUpUrl: string | n
       at: timeOut(atMs),
     })),
     key: key && keyBody(view, key),
-    next_renewal: null,
+    next_renewal: renewals[0] ?? null,
+    renewals,
     auto_top_up: null,
     top_up_url: topUpUrl,
     sequence: state.seq,
@@ -198,7 +204,8 @@ export class RenderedCredits {
     this.#topUpUrl = topUpUrl
   }
 
-  of(stored: AccountState, key: KeyRow | null, nowMs: number): Rendered {
+  of(stored: AccountState, key: KeyRow | null, ownMs: number): Rendered {
+    const nowMs = timeOf(stored, ownMs)
     const byKey = this.#rendered.get(stored)
     const known = byKey?.get(key?.seq ?? 0)
     if (known && nowMs < known.untilMs) return known
@@ -221,6 +228,7 @@ function turns(state: AccountState, nowMs: number): readonly number[] {
     ...ends,
     ...grants.map(({ effectiveAtMs }) => effectiveAtMs),
     ...state.holds.map(({ expiresAtMs }) => expiresAtMs),
+    ...state.subscriptions.map(dueOf),
     ...state.budgets.flatMap((budget) => {
       const { windowStartMs, windowEndMs } = currentBudget(budget, nowMs)
       return [windowStartMs, windowEndMs]
@@ -292,7 +300,7 @@ export function creditsRoutes(app: NativeApp, { services }: NativeContext): void
       const { at } = request.query
       if (at === undefined) return answer(request, reply, { account, key: null })
       const atMs = timeIn(at, 'query/at')
-      if (atMs > services.clock())
+      if (atMs > (await timeFor(services, account)))
         throw new ProblemError('invalid_request', 'query/at must not be in the future.', {
           errors: [{ pointer: 'query/at', detail: 'must not be in the future' }],
         })

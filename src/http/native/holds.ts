@@ -9,6 +9,7 @@ import { type Address, accountId, objectId, parseObjectId } from '../../core/ids
 import { movesCredits } from '../../core/record.ts'
 import { isRefusal, type Refusal, refuse } from '../../core/refusals.ts'
 import { type CaptureHoldRequest, captureHold, extendHold, increaseHold, openHold, releaseHold } from '../../operations/hold.ts'
+import { timeFor } from '../../operations/read-credits.ts'
 import { type HoldView, holdAfter, readHold } from '../../operations/read-hold.ts'
 import type { Applied } from '../../stores/store.ts'
 import { accountOf, mayRead } from '../access.ts'
@@ -302,7 +303,7 @@ function readRoutes(app: NativeApp, { services }: NativeContext): void {
       const { query } = request
       const account = await accountOf(services, request, query.account)
       const page = seqPage(query, { account, prefixes: ['hold'] })
-      const having = query.status === undefined ? {} : { having: { status: query.status, atMs: services.clock() } }
+      const having = query.status === undefined ? {} : { having: { status: query.status, atMs: await timeFor(services, account) } }
       const rows = await services.store.holds(account, { ...page, ...having })
       const views = await Promise.all(rows.map(({ seq }) => readHold(services, { account, seq })))
       return listBody(

@@ -33,11 +33,25 @@ const Purchase = Type.Object({
   paid_at: Time,
 })
 
+const Subscription = Type.Object({
+  subscription: Type.String(),
+  plan: Type.String(),
+  plan_version: Type.Integer(),
+  name: Type.String({ description: 'Name of the plan.' }),
+  starts_at: Time,
+  ends_at: Time,
+  is_change: Type.Boolean({ description: 'The difference for a change in the middle of a period.' }),
+  provider: Type.String(),
+  payment: Type.String({ description: "The provider's name of the payment." }),
+  paid_at: Time,
+})
+
 const CreditTypeStatement = Type.Object(
   {
     credit_type: Type.String(),
     opening: Amount,
     purchased: Amount,
+    from_plans: Amount,
     granted: Amount,
     used: Amount,
     returned: Amount,
@@ -48,7 +62,7 @@ const CreditTypeStatement = Type.Object(
   },
   {
     description:
-      'closing = opening + purchased + granted − used + returned − expired − taken_back − voided. Balances count credits that are not usable yet, and debts as less than nothing.',
+      'closing = opening + purchased + from_plans + granted − used + returned − expired − taken_back − voided. Balances count credits that are not usable yet, and debts as less than nothing.',
   },
 )
 const Usage = Type.Object({
@@ -96,6 +110,7 @@ export const Invoice = Type.Object(
     tax: nullableObject(Tax),
     total_minor: nullable<number>('integer', 'What was paid, or of a credit note what went back; null for a statement.'),
     purchase: nullableObject(Purchase),
+    subscription: nullableObject(Subscription),
     corrects: nullableObject(Corrected),
     statement: nullableObject(Statement),
     seller: Type.Object({ ...Party, contact: nullable<string>('string') }),
@@ -129,10 +144,11 @@ export function renderInvoice(view: InvoiceView, pdfUrl: string): Static<typeof 
 
 type Content = Pick<
   Static<typeof Invoice>,
-  'mode' | 'currency' | 'net_minor' | 'tax' | 'total_minor' | 'purchase' | 'corrects' | 'statement'
+  'mode' | 'currency' | 'net_minor' | 'tax' | 'total_minor' | 'purchase' | 'subscription' | 'corrects' | 'statement'
 >
 
-function ofPurchase(account: number, { isLive, money, bought, topup, provider, payment, paidAtMs, corrects }: PurchaseBody): Content {
+function ofPurchase(account: number, body: PurchaseBody): Content {
+  const { isLive, money, corrects } = body
   const { currency, netMinor, tax, totalMinor } = money
   return {
     mode: isLive ? 'live' : 'test',
@@ -140,19 +156,34 @@ function ofPurchase(account: number, { isLive, money, bought, topup, provider, p
     net_minor: netMinor,
     tax: tax && { name: tax.name, percent: tax.percent, amount_minor: tax.amountMinor },
     total_minor: totalMinor,
-    purchase: {
-      topup: objectId('topup', account, topup),
-      credit_type: bought.creditType,
-      credits: bought.credits,
-      bonus_credits: bought.bonus,
-      provider,
-      payment,
-      paid_at: timeOut(paidAtMs),
-    },
+    ...soldOut(account, body),
     corrects: corrects && { id: objectId('inv', account, corrects.ordinal), number: corrects.number },
     statement: null,
   }
 }
+
+function soldOut(account: number, { sold, provider, payment, paidAtMs }: PurchaseBody): Pick<Content, 'purchase' | 'subscription'> {
+  const paid = { provider, payment, paid_at: timeOut(paidAtMs) }
+  if (sold.of === 'topup') {
+    const { topup, creditType, credits, bonus } = sold
+    const purchase = { topup: objectId('topup', account, topup), credit_type: creditType, credits, bonus_credits: bonus, ...paid }
+    return { purchase, subscription: null }
+  }
+  const { subscription, plan, version, name, startMs, endMs, isChange } = sold
+  const period = { starts_at: timeOut(startMs), ends_at: timeOut(endMs), is_change: isChange }
+  const covered = { subscription: objectId('sub', account, subscription), plan, plan_version: version, name, ...period }
+  return { purchase: null, subscription: { ...covered, ...paid } }
+}
+
+const NOTHING_PAID = {
+  mode: null,
+  currency: null,
+  net_minor: null,
+  tax: null,
+  total_minor: null,
+  purchase: null,
+  subscription: null,
+} as const
 
 function ofMonth({ month, timeZone, startMs, endMs, creditTypes, usage, invoices, invoicesLeftOut }: StatementBody): Content {
   const statement = {
@@ -160,9 +191,10 @@ function ofMonth({ month, timeZone, startMs, endMs, creditTypes, usage, invoices
     time_zone: timeZone,
     starts_at: timeOut(startMs),
     ends_at: timeOut(endMs),
-    credit_types: creditTypes.map(({ creditType, takenBack, ...amounts }) => ({
+    credit_types: creditTypes.map(({ creditType, fromPlans, takenBack, ...amounts }) => ({
       credit_type: creditType,
       ...amounts,
+      from_plans: fromPlans,
       taken_back: takenBack,
     })),
     usage: usage.map(({ creditType, quantities, ...used }) => ({ ...used, credit_type: creditType, quantities: { ...quantities } })),
@@ -173,5 +205,5 @@ function ofMonth({ month, timeZone, startMs, endMs, creditTypes, usage, invoices
     })),
     invoices_left_out: invoicesLeftOut,
   }
-  return { mode: null, currency: null, net_minor: null, tax: null, total_minor: null, purchase: null, corrects: null, statement }
+  return { ...NOTHING_PAID, corrects: null, statement }
 }

@@ -2,11 +2,27 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeKey, openAccount, publishTestPrices, startTestObol, type TestAnswer, type TestObol } from '../../../test/running/obol.ts'
 import { livesOfPurchases } from '../../../test/running/purchases.ts'
-import { BOOK_DUE, HOUR_MS, openAccount as openLedger, send, seqOf } from '../../../test/running/store-commands.ts'
+import {
+  advanceClock,
+  BOOK_DUE,
+  charge,
+  createAccount,
+  grant,
+  HOUR_MS,
+  openAccount as openLedger,
+  reportOutcome,
+  send,
+  seqOf,
+} from '../../../test/running/store-commands.ts'
+import { livesOfSubscriptions } from '../../../test/running/subscriptions.ts'
 import { EVENTS } from '../../core/events.ts'
 
 /** The number of an account that buys. */
 const BUYER = 7
+/** The number of an account that subscribes. */
+const SUBSCRIBER = 8
+/** The number of an account that lives by a test clock. */
+const TRAVELLER = 9
 
 /** One of everything that can happen to an account; returns the ids of what was made. */
 async function oneOfEverything({ call, clock }: TestObol): Promise<Readonly<Record<string, string>>> {
@@ -53,6 +69,24 @@ async function oneOfEveryPurchase({ obol, clock }: TestObol): Promise<void> {
   for (let next = lives.next(); !next.done; ) next = lives.next(await seqOf(store, BUYER, next.value))
   clock.nowMs += HOUR_MS
   await send(store, BUYER, BOOK_DUE)
+}
+
+/** All that can happen to subscriptions, of an account of its own. */
+async function oneOfEverySubscription({ obol, clock }: TestObol): Promise<void> {
+  const { store } = obol.services
+  await openLedger(store, SUBSCRIBER, 0)
+  const lives = livesOfSubscriptions()
+  for (let next = lives.next(); !next.done; )
+    if (typeof next.value === 'number') {
+      clock.nowMs += next.value
+      await send(store, SUBSCRIBER, BOOK_DUE)
+      next = lives.next(0)
+    } else next = lives.next(await seqOf(store, SUBSCRIBER, next.value))
+  await send(store, SUBSCRIBER, grant(5))
+  await send(store, SUBSCRIBER, reportOutcome(await seqOf(store, SUBSCRIBER, charge(5)), 'failed'))
+  const { nowMs } = clock
+  await send(store, TRAVELLER, createAccount({ clock: { clock: 'clk_1', nowMs } }))
+  await send(store, TRAVELLER, advanceClock(nowMs + HOUR_MS))
 }
 
 test('the journal', async (t) => {
@@ -161,13 +195,20 @@ test('events', async (t) => {
   const ids = await oneOfEverything(obol)
   await openAccount(obol, '5')
   await oneOfEveryPurchase(obol)
+  await oneOfEverySubscription(obol)
   const read = async (after: string, limit: number): Promise<TestAnswer['body']> => {
     const { status, body, text } = await call('GET', `/v1/events?after=${after}&limit=${limit}`)
     assert.equal(status, 200, text)
     return body
   }
-  const first = await read('0', 100)
-  const all = [...first.data, ...(await read(first.next, 100)).data] as readonly TestAnswer['body'][]
+  const all: TestAnswer['body'][] = []
+  let last = '0'
+  for (let isMore = true; isMore; ) {
+    const { data, next } = await read(last, 100)
+    all.push(...data)
+    isMore = next !== last
+    last = next
+  }
 
   await t.test('come oldest first, of all accounts, each with an id of its own and the record that it tells of', () => {
     assert.equal(new Set(all.map(({ id }) => id)).size, all.length)
@@ -176,7 +217,7 @@ test('events', async (t) => {
       assert.match(id, /^evt_[0-9a-v]{16}_\d+$/)
       assert.ok(record.events.includes(type))
     }
-    assert.equal(new Set(all.map(({ account }) => account)).size, 3)
+    assert.equal(new Set(all.map(({ account }) => account)).size, 5)
     assert.deepEqual(
       all.map(({ created_at }) => created_at),
       all.map(({ created_at }) => created_at).toSorted(),
@@ -210,7 +251,7 @@ test('events', async (t) => {
   })
 
   await t.test('that come after the last are told when they have happened', async () => {
-    const { next } = await read('0', 100)
+    const next = last
     assert.deepEqual(await read(next, 100), { object: 'events', data: [], next })
     await call('POST', '/v1/grants', { account: ids.account, amount: '1' })
     const { data } = await read(next, 100)

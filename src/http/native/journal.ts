@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox'
 import { formatCredits } from '../../core/credits.ts'
 import { eventsOf } from '../../core/events.ts'
 import { accountId, type IdPrefix, objectId } from '../../core/ids.ts'
-import { DEBT, isCharge, type JournalRecord, movesCredits, purchaseOf } from '../../core/record.ts'
+import { DEBT, isCharge, type JournalRecord, movesCredits, purchaseOf, subscriptionOf } from '../../core/record.ts'
 import { accountOf } from '../access.ts'
 import { exportLimit, MAX_EXPORTED, sendExport, wantsCsv } from '../csv.ts'
 import { PAGE_QUERY, recordList, seqPage } from '../pages.ts'
@@ -33,7 +33,7 @@ export const RecordBody = Type.Object(
     kind: Type.String({ description: 'What happened; docs/reference/journal.md lists the kinds.' }),
     subject: nullable<string>(
       'string',
-      'Id of the charge, grant, hold, refund, adjustment, key, top-up or checkout session that it is about.',
+      'Id of the charge, grant, hold, refund, adjustment, key, top-up, checkout session or subscription that it is about.',
     ),
     actor: Type.String({ description: '`operator`, `provider`, `time`, or the id of an API key or a user.' }),
     request_id: nullable<string>('string'),
@@ -63,6 +63,10 @@ function subjectOf(account: number, record: JournalRecord): string | null {
       return named('hold', record.seq)
     case 'refund':
       return named('rfd', record.seq)
+    case 'outcome_reported':
+      return named('chg', record.charge)
+    case 'subscription_granted':
+      return named('grant', record.seq)
     case 'adjustment':
       return named('adj', record.seq)
     case 'key_created':
@@ -75,7 +79,9 @@ function subjectOf(account: number, record: JournalRecord): string | null {
       return named('topup', record.seq)
     default: {
       const purchase = purchaseOf(record)
-      return purchase === null ? null : named('cs', purchase)
+      if (purchase !== null) return named('cs', purchase)
+      const subscription = subscriptionOf(record)
+      return subscription === null ? null : named('sub', subscription)
     }
   }
 }

@@ -17,11 +17,16 @@ import { invoiceRoutes } from './invoices.ts'
 import { journalRoutes } from './journal.ts'
 import { keyRoutes } from './keys.ts'
 import { meRoutes } from './me.ts'
+import { outcomeRoutes } from './outcomes.ts'
 import { paymentEventRoutes } from './payment-events.ts'
+import { planRoutes } from './plans.ts'
 import { priceRoutes } from './prices.ts'
 import { refundRoutes } from './refunds.ts'
 import { sandboxRoutes } from './sandbox.ts'
 import { ProblemBody } from './schemas.ts'
+import { subscriptionPaymentRoutes } from './subscription-payments.ts'
+import { subscriptionRoutes } from './subscriptions.ts'
+import { testClockRoutes } from './test-clocks.ts'
 import { topupOptionsRoutes } from './topup-options.ts'
 import { topupRoutes } from './topups.ts'
 import { usageRoutes } from './usage.ts'
@@ -39,6 +44,7 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   usageRoutes(app, context)
   chargeRoutes(app, context)
   refundRoutes(app, context)
+  outcomeRoutes(app, context)
   holdRoutes(app, context)
   journalRoutes(app, context)
   eventRoutes(app, context)
@@ -53,6 +59,10 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   checkoutSessionRoutes(app, context)
   topupRoutes(app, context)
   invoiceRoutes(app, context)
+  planRoutes(app, context)
+  subscriptionRoutes(app, context)
+  subscriptionPaymentRoutes(app, context)
+  testClockRoutes(app, context)
   sandboxRoutes(app, context)
   await instance.register(paymentEventRoutes, { services: context.services })
   webhookRoutes(app, context)

@@ -95,8 +95,10 @@ async function everyOperation(call: TestObol['call'], clock: { nowMs: number }):
     await call('GET', path, undefined, { key: key.secret })
   for (const path of ['/v1/events?limit=100', '/v1/audit/verify', '/v1/price-book', '/v1/price-book/1']) await call('GET', path)
   await everythingAboutUsers(call, account)
+  await post(`/v1/charges/${charge}/outcome`, { status: 'failed', reason: 'test' })
   await everythingAboutPayments(call, account)
   await everythingAboutWebhooks(call, account, charge)
+  await everythingAboutPlans(call, account)
   await post(`/v1/grants/${(await post('/v1/grants', { account, amount: '1' })).id}/void`, { reason: 'test' })
   await call('DELETE', `/v1/keys/${key.id}`)
   await lastMonth(call, account, clock)
@@ -166,13 +168,50 @@ async function lastMonth(call: TestObol['call'], account: string, clock: { nowMs
   await call('POST', '/v1/invoices', { account, month })
 }
 
+async function everythingAboutPlans(call: TestObol['call'], account: string): Promise<void> {
+  const post = async (path: string, body?: object): Promise<Json> => (await call('POST', path, body)).body
+  const welcome = [{ amount: '5', expires_in_days: 3 }]
+  const trial = { days: 3, credits: [{ amount: '1' }] }
+  const credits = [{ amount: '10', rollover: { percent: 50, cap: '3' } }]
+  await call('PUT', '/v1/plans/free', { name: 'Free', credits, welcome, trial, period: { unit: 'week', count: 2 } })
+  await call('PUT', '/v1/plans/paid', { name: 'Paid', credits, price: { amount_minor: 900, currency: 'eur' } })
+  for (const path of ['/v1/plans?limit=1', '/v1/plans/free?version=1', '/v1/plans/paid']) await call('GET', path)
+  const { id } = await post('/v1/subscriptions', {
+    account,
+    plan: 'free',
+    trial: false,
+    anchor: '2026-01-31T00:00:00Z',
+    metadata: { a: 'b' },
+  })
+  const of = `/v1/subscriptions/${id}`
+  for (const at of ['period_end', 'now']) {
+    await post(`${of}/change/preview`, { plan: 'paid', at })
+    await post(`${of}/change`, { plan: 'paid', at })
+  }
+  await post(`${of}/payment-page`)
+  for (const path of [of, `/v1/subscriptions?account=${account}`, `/v1/payment-method?account=${account}`]) await call('GET', path)
+  await call('DELETE', `/v1/payment-method?account=${account}`)
+  await post(`${of}/cancel`, { at: 'now' })
+  const other = (await post('/v1/subscriptions', { account, plan: 'free' })).id
+  await post(`/v1/subscriptions/${other}/cancel`)
+  await post(`/v1/subscriptions/${other}/resume`)
+  const third = (await post('/v1/subscriptions', { account: (await post('/v1/accounts', { name: 'x' })).id, plan: 'free', trial: false }))
+    .id
+  await post(`/v1/subscriptions/${third}/pause`)
+  const clock = (await post('/v1/test-clocks', { name: 'x', now: '2030-01-01T00:00:00Z' })).id
+  await post('/v1/accounts', { name: 'y', test_clock: clock })
+  await post(`/v1/test-clocks/${clock}/advance`, { to: '2030-02-01T00:00:00Z' })
+  for (const path of ['/v1/test-clocks', `/v1/test-clocks/${clock}`]) await call('GET', path)
+}
+
 const MOVES_CREDITS: readonly string[] = [
+  ...['reportChargeOutcome', 'createSubscription', 'changeSubscription'],
   ...['createCharge', 'createCharges', 'createHold', 'captureHold', 'increaseHold'],
   ...['refundCharge', 'createGrant', 'createAdjustment', 'createCheckoutSession', 'refundTopup'],
 ]
 
 test('the OpenAPI document', async (t) => {
-  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
+  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox', OBOL_TEST_CLOCKS: 'on' })
   const { status, headers, body: document } = await obol.call('GET', '/openapi.json', undefined, { key: null })
   const documented = new Documented(document)
 

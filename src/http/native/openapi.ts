@@ -15,6 +15,8 @@ const TAGS = [
   { name: 'grants', description: 'Credits given, voided, corrected.' },
   { name: 'topups', description: 'Credits bought: what is on offer, checkout sessions, payments and their refunds.' },
   { name: 'invoices', description: 'Receipts, invoices, credit notes and monthly statements.' },
+  { name: 'plans', description: 'Credits for each period: plans, and the subscriptions that accounts have to them.' },
+  { name: 'test-clocks', description: 'Time that tests move.' },
   { name: 'auth', description: 'Users sign in, and stay so.' },
   { name: 'users', description: 'Who may sign in, and to which accounts.' },
   { name: 'webhooks', description: 'Who is told of events, and how that went.' },
@@ -73,7 +75,8 @@ function isNullable(schema: object | undefined): boolean {
 
 const IDEMPOTENT = new Set(['POST'])
 /** Posts that change nothing or end something once by themselves, and those about users and webhooks: what is sent twice is answered by what is there, by a token that works once, or has an effect that may come twice. */
-const UNNAMED = /\/(estimates|trial|verify|cancel|simulate|invoices)$|^\/v1\/(auth|me|users|webhook-endpoints)\b/
+const UNNAMED =
+  /\/(estimates|trial|verify|simulate|invoices|preview|advance|test-clocks)$|checkout-sessions\/.*\/cancel$|^\/v1\/(auth|me|users|webhook-endpoints)\b/
 
 /** By what a route is opened. */
 const SECURITY: Readonly<Record<Access, readonly Readonly<Record<string, readonly string[]>>[]>> = {
@@ -84,7 +87,7 @@ const SECURITY: Readonly<Record<Access, readonly Readonly<Record<string, readonl
 }
 
 /** Posts that move credits or money, and are refused without a name. */
-const NAMED = /\/(charges|batch|holds|grants|adjustments|capture|increase|refund|checkout-sessions)$/
+const NAMED = /\/(charges|batch|holds|grants|adjustments|capture|increase|refund|outcome|checkout-sessions|subscriptions|change)$/
 
 function idempotencyHeader(url: string) {
   const name = { type: 'string', maxLength: 255, description: "The caller's name for the request, such as a UUID." } as const

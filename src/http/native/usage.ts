@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox'
 import { isTimeZone } from '../../core/calendar.ts'
 import { formatCredits } from '../../core/credits.ts'
 import { accountId, objectId, parseObjectId } from '../../core/ids.ts'
+import { timeFor } from '../../operations/read-credits.ts'
 import {
   type Bucket,
   bucketsOf,
@@ -115,8 +116,8 @@ export function usageRoutes(app: NativeApp, { services }: NativeContext): void {
     },
     async (request, reply) => {
       const { query } = request
-      const nowMs = services.clock()
       const account = await accountOf(services, request, query.account)
+      const nowMs = await timeFor(services, account)
       const asked = {
         ...rangeIn(query, nowMs),
         account,

@@ -169,6 +169,20 @@ test('the balance', async (t) => {
     await charge('2024-01-02T00:00:00Z', { amount: '1' })
     assert.equal((await balance()).total_payg_credits_purchased, 215.5)
   })
+
+  await t.test('a subscription says when its period began, when the next one does, and what it gives', async () => {
+    clock.nowMs = at('2025-01-31T08:00:00Z')
+    const { id } = (await call('POST', '/v1/accounts', { name: 'Subscribed' })).body
+    const { secret } = await makeKey(scene, id)
+    await call('PUT', '/v1/plans/pro', { name: 'Pro', credits: [{ amount: '2000' }] })
+    await call('POST', '/v1/subscriptions', { account: id, plan: 'pro' })
+    clock.nowMs = at('2025-03-02T00:00:00Z')
+    const { body } = await dialectCaller(scene, surfaceOf('audiopod'))(secret, 'GET', '/api/v1/credits')
+    assert.deepEqual(
+      [body.last_reset_at, body.next_reset_date, body.credits_per_month, body.credits_balance],
+      ['2025-02-28T08:00:00Z', '2025-03-31T08:00:00Z', 2000, 2000],
+    )
+  })
 })
 
 test('usage logs', async (t) => {

@@ -5,7 +5,8 @@ import { type Pool, poolOf } from '../../../core/account.ts'
 import { availableOf, balanceOf, isEligible } from '../../../core/balance.ts'
 import { least, most } from '../../../core/credits.ts'
 import { DEFAULT_CREDIT_TYPE } from '../../../core/price-parsing.ts'
-import { GrantHistory, isBought, isInForce } from '../../../operations/grant-history.ts'
+import { GrantHistory, isBought } from '../../../operations/grant-history.ts'
+import { planPeriodOf } from '../../../operations/plan-period.ts'
 import { accountOfCustomer, customerOf } from '../customer.ts'
 import type { DialectApp, DialectContext } from '../dialect.ts'
 import { creditsOut, number } from '../numbers.ts'
@@ -56,19 +57,17 @@ export function balanceRoute(app: DialectApp, { services }: DialectContext): voi
       const pool = poolOf(state, DEFAULT_CREDIT_TYPE)
       const { total, bought } = availableIn(pool, asOfMs)
       const { purchased } = await history.of(state)
-      const plan = await history.latestPlan(state, asOfMs)
-      const current = plan && isInForce(plan, asOfMs) ? plan : null
-      const nextResetMs = current?.expiresAtMs ?? null
+      const { lastResetMs, nextResetMs, amount } = await planPeriodOf(history, { state, asOfMs })
       return {
         credits_balance: creditsOut(total - bought),
         balance: creditsOut(total - bought),
         payg_balance: creditsOut(bought),
         total_available_credits: creditsOut(total),
-        last_reset_at: plan && timeOut(plan.effectiveAtMs),
+        last_reset_at: lastResetMs === null ? null : timeOut(lastResetMs),
         total_credits_used: creditsOut(pool.charged - pool.refunded),
         total_payg_credits_purchased: creditsOut(purchased),
         next_reset_date: nextResetMs === null ? null : timeOut(nextResetMs),
-        credits_per_month: creditsOut(current?.amount ?? 0n),
+        credits_per_month: creditsOut(amount),
       }
     },
   )

@@ -91,6 +91,21 @@ test('months', async (t) => {
     assert.deepEqual([after.usage_this_month, after.breakdown, after.total_credits_used], [-5, { index: -5 }, 25])
   })
 
+  await t.test('a subscription says what its period gives, and what was used in it', async () => {
+    const { secret: key } = await makeKey(scene, (await call('POST', '/v1/accounts', { name: 'Subscribed', external_id: 'sub' })).body.id)
+    await call('PUT', '/v1/plans/pro', { name: 'Pro', credits: [{ amount: '200' }] })
+    await call('POST', '/v1/subscriptions', { account: 'external:sub', plan: 'pro' })
+    await call('POST', '/v1/charges', { account: 'external:sub', operation: 'index', amount: '30' })
+    const data = async (): Promise<TestAnswer['body']> => (await ask(key, 'GET', '/billing/usage')).body.data
+    const now = await data()
+    assert.deepEqual([now.monthly_limit, now.usage_this_month, now.credit_balance], [200, 30, 170])
+    const beganMs = clock.nowMs
+    clock.nowMs += 32 * DAY_MS
+    const later = await data()
+    assert.deepEqual([later.monthly_limit, later.usage_this_month, later.credit_balance], [200, 0, 200])
+    clock.nowMs = beganMs
+  })
+
   await t.test('a plan whose grant is voided is none, and one that is to come is not one yet', async () => {
     const grant = (await call('POST', '/v1/grants', { account, amount: '70', source: 'plan' })).body.id
     assert.equal((await usage()).monthly_limit, 70)

@@ -3,9 +3,10 @@
 import { Type } from 'typebox'
 import { poolOf } from '../../../core/account.ts'
 import { availableOf, balanceOf } from '../../../core/balance.ts'
-import { windowAt } from '../../../core/calendar.ts'
+import { type Window, windowAt } from '../../../core/calendar.ts'
 import { DEFAULT_CREDIT_TYPE } from '../../../core/price-parsing.ts'
-import { GrantHistory, isInForce } from '../../../operations/grant-history.ts'
+import { GrantHistory } from '../../../operations/grant-history.ts'
+import { planPeriodOf } from '../../../operations/plan-period.ts'
 import { readUsage, type UsageGroup } from '../../../operations/read-usage.ts'
 import type { Services } from '../../../operations/services.ts'
 import { keyHeader } from '../credentials.ts'
@@ -17,7 +18,10 @@ import { invoiceRoute } from './invoices.ts'
 
 const BillingUsage = Type.Object({
   credit_balance: number('Credits left.', [100.5]),
-  usage_this_month: number('Credits used since the month began in UTC; below zero when more was given back.', [25.75]),
+  usage_this_month: number(
+    "Credits used since the subscription's period began; without one, since the month began in UTC. Below zero when more was given back.",
+    [25.75],
+  ),
   breakdown: Type.Record(Type.String(), number('Credits.'), { description: 'The same by operation.' }),
   total_credits_used: number('Credits used since the account was opened.'),
   monthly_limit: number("Credits of the plan's current period; 0 without a plan."),
@@ -30,9 +34,8 @@ function tell({ status, text }: Failure): Envelope {
   return { status, body: { success: false, message: text } }
 }
 
-/** What was used in the calendar month so far, by operation. */
-async function usageOfMonth({ store }: Services, account: number, nowMs: number): Promise<readonly UsageGroup[]> {
-  const { startMs, endMs } = windowAt('month', 'UTC', nowMs)
+/** What was used so far in a stretch of time, by operation. */
+async function usageIn({ store }: Services, account: number, { startMs, endMs }: Window, nowMs: number): Promise<readonly UsageGroup[]> {
   const query = {
     account,
     fromMs: startMs,
@@ -73,14 +76,16 @@ function usageRoute(app: DialectApp, { services }: DialectContext): void {
       const { state, asOfMs } = await accountOfCustomer(services, customerOf(request))
       const pool = poolOf(state, DEFAULT_CREDIT_TYPE)
       const available = availableOf(balanceOf(pool, asOfMs))
-      const groups = await usageOfMonth(services, state.number, asOfMs)
-      const plan = await history.latestPlan(state, asOfMs)
+      const { isSubscribed, lastResetMs, nextResetMs, amount } = await planPeriodOf(history, { state, asOfMs })
+      const month = windowAt('month', 'UTC', asOfMs)
+      const window = isSubscribed ? { startMs: lastResetMs ?? month.startMs, endMs: nextResetMs ?? month.endMs } : month
+      const groups = await usageIn(services, state.number, window, asOfMs)
       const data = {
         credit_balance: leftOut(available),
         usage_this_month: creditsOut(groups.reduce((sum, { charged, refunded }) => sum + charged - refunded, 0n)),
         breakdown: Object.fromEntries(groups.map(({ operation, charged, refunded }) => [operation ?? '', creditsOut(charged - refunded)])),
         total_credits_used: creditsOut(pool.charged - pool.refunded),
-        monthly_limit: creditsOut(plan && isInForce(plan, asOfMs) ? plan.amount : 0n),
+        monthly_limit: creditsOut(amount),
         credits_remaining: leftOut(available),
       }
       return { success: true, data } as const
