@@ -117,7 +117,10 @@ test('every audit check is on its page, and no other is', () => {
 })
 
 test('every kind of record that the code can make is on its page, and no other is', () => {
-  const made = [...textOf('src/core/record.ts').matchAll(/Head<'([a-z_]+)'>/g)].map(([, kind = '']) => kind)
+  const facts = textOf('src/core/subscription-facts.ts').split('export interface SubscriptionFacts {')[1] ?? ''
+  const made = [...textOf('src/core/record.ts').matchAll(/Head<'([a-z_]+)'>/g), ...facts.matchAll(/^ {2}([a-z_]+): /gm)].map(
+    ([, kind = '']) => kind,
+  )
   assert.ok(made.length > 15)
   assert.deepEqual(sorted(RECORD_KINDS), sorted(made))
   assert.deepEqual(namesIn('docs/reference/journal.md'), RECORD_KINDS)
@@ -362,7 +365,7 @@ function valueAt(body: unknown, path: string): string {
 
 for (const { path, text } of GUIDES)
   test(`${path} shows what a running server answers`, async (t) => {
-    const { url } = await startWithSamplePrices(t, { OBOL_PAYMENTS: 'sandbox' })
+    const { url } = await startWithSamplePrices(t, { OBOL_PAYMENTS: 'sandbox', OBOL_TEST_CLOCKS: 'on' })
     const variables: Record<string, string> = {
       OBOL_URL: url,
       OBOL_OPERATOR_KEY: OPERATOR_KEY,

@@ -9,6 +9,7 @@ import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { codeOf, openAccount, outcomeOf, sendTogether, transaction } from '../running/store-commands.ts'
+import * as plan from '../running/subscriptions.ts'
 import { everythingOf, stateOf } from './looking.ts'
 
 const ADA = 1
@@ -50,6 +51,22 @@ const COMMANDS: Readonly<Record<Exclude<Command['kind'], 'create_account'>, Comm
   reverse_topup_refund: buy.reverseRefund(1, 'refund', { amountMinor: 1 }),
   open_dispute: buy.openDispute(1),
   close_dispute: buy.closeDispute(1, 'won'),
+  start_subscription: plan.start(),
+  change_plan: plan.change(1, {}),
+  pause_subscription: plan.pause(1),
+  resume_subscription: plan.resume(1),
+  cancel_subscription: plan.cancel(1),
+  attempt_payment: plan.attempt(1),
+  open_payment_page: plan.openPage(1),
+  link_payment_page: plan.linkPage(1, 1),
+  pend_payment: plan.pend(1, 1),
+  fail_payment: plan.decline(1, 1),
+  pay_subscription: plan.pay(1, 1),
+  return_payment: plan.giveBack(1, 1),
+  save_payment_method: plan.saveMethod(),
+  remove_payment_method: plan.removeMethod(),
+  report_outcome: make.reportOutcome(1),
+  advance_clock: make.advanceClock(1),
   book_due: make.BOOK_DUE,
 }
 

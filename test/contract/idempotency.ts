@@ -11,6 +11,7 @@ import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { applied, codeOf, openAccount, outcomeOf, send, sendTogether, seqOf, transaction } from '../running/store-commands.ts'
+import * as plan from '../running/subscriptions.ts'
 import { everythingOf, stateOf } from './looking.ts'
 
 const ADA = 1
@@ -22,6 +23,8 @@ const COMMANDS: Readonly<Record<Command['kind'], ((store: Store) => Promise<Comm
   create_account: null,
   // It is never named: it may be repeated as it is.
   book_due: null,
+  // Accounts that live in real time refuse it; a time that is told again moves nothing.
+  advance_clock: null,
   update_account: async () => make.updateAccount({ name: 'Ada Lovelace' }),
   create_key: async () => make.createKey('secret'),
   update_key: async (store) => make.updateKey(await seqOf(store, ADA, make.createKey('secret')), { name: 'other' }),
@@ -60,6 +63,42 @@ const COMMANDS: Readonly<Record<Command['kind'], ((store: Store) => Promise<Comm
     await make.make(store, ADA, buy.openDispute(purchase))
     return buy.closeDispute(purchase, 'lost')
   },
+  start_subscription: async () => plan.start(),
+  change_plan: async (store) => plan.change(await subscribed(store), { plan: 'team', gives: { credits: 500 } }),
+  pause_subscription: async (store) => plan.pause(await subscribed(store)),
+  resume_subscription: async (store) => {
+    const subscription = await subscribed(store)
+    await make.make(store, ADA, plan.pause(subscription))
+    return plan.resume(subscription)
+  },
+  cancel_subscription: async (store) => plan.cancel(await subscribed(store), 'now'),
+  attempt_payment: async (store) => {
+    await make.make(store, ADA, plan.saveMethod())
+    return plan.attempt(await subscribed(store, 900))
+  },
+  open_payment_page: async (store) => plan.openPage(await subscribed(store, 900)),
+  link_payment_page: async (store) => plan.linkPage(...(await asked(store))),
+  pend_payment: async (store) => plan.pend(...(await asked(store))),
+  fail_payment: async (store) => plan.decline(...(await asked(store))),
+  pay_subscription: async (store) => plan.pay(await subscribed(store, 900), 900),
+  return_payment: async (store) => plan.giveBack(...(await asked(store))),
+  save_payment_method: async () => plan.saveMethod(),
+  remove_payment_method: async (store) => {
+    await make.make(store, ADA, plan.saveMethod())
+    return plan.removeMethod()
+  },
+  report_outcome: async (store) => make.reportOutcome(await seqOf(store, ADA, make.charge(9))),
+}
+
+/** A subscription; with a price, one that waits for its first payment. */
+function subscribed(store: Store, price?: number): Promise<number> {
+  return seqOf(store, ADA, plan.start(price === undefined ? {} : { price }))
+}
+
+/** A subscription, and the payment for it that was asked for. */
+async function asked(store: Store): Promise<readonly [subscription: number, attempt: number]> {
+  const subscription = await subscribed(store, 900)
+  return [subscription, await seqOf(store, ADA, plan.openPage(subscription))]
 }
 
 /** An open checkout, of credits with a bonus. */

@@ -7,8 +7,10 @@ import { FOREVER_MS } from '../../src/core/calendar.ts'
 import { evolve } from '../../src/core/evolve.ts'
 import type { PurchaseFacts } from '../../src/core/purchase.ts'
 import { isCharge, type JournalRecord } from '../../src/core/record.ts'
+import type { Subscription } from '../../src/core/subscription.ts'
 import type { RecordQuery, SeqPage, Store } from '../../src/stores/store.ts'
 import { purchaseIn } from '../running/purchases.ts'
+import { subscriptionsIn } from '../running/subscriptions.ts'
 
 type Paging = Pick<SeqPage, 'before' | 'after' | 'limit'>
 
@@ -74,6 +76,7 @@ export async function everythingOf(store: Store, account: number): Promise<Reado
     grants: await walk((page) => store.grants(account, page), 100),
     holds: await walk((page) => store.holds(account, page), 100),
     purchases: await purchasesOf(store, account),
+    subscriptions: await subscriptionsOf(store, account),
     refunds: [...(await store.refunds(account, charges))],
     usage: await store.usage(account, { fromMs: 0, toMs: FOREVER_MS }),
   }
@@ -91,6 +94,15 @@ export async function purchasesOf(store: Store, account: number): Promise<readon
       (await walk(read, 2, direction)).map(({ seq: _, ...facts }) => facts),
       expected,
     )
+  return expected
+}
+
+/** All of an account's subscriptions, which must be what its records say of them, one by one and in every list. */
+export async function subscriptionsOf(store: Store, account: number): Promise<readonly Subscription[]> {
+  const expected = subscriptionsIn(await recordsOf(store, account))
+  for (const one of expected) assert.deepEqual(await store.subscription(account, one.seq), one)
+  for (const direction of ['older', 'newer'] as const)
+    assert.deepEqual(await walk((page) => store.subscriptions(account, page), 2, direction), expected)
   return expected
 }
 

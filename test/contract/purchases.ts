@@ -10,7 +10,7 @@ import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { applied, codeOf, openAccount, outcomeOf, sendTogether, seqOf, transaction } from '../running/store-commands.ts'
-import { purchasesOf, stateOf } from './looking.ts'
+import { purchasesOf, recordsOf, stateOf } from './looking.ts'
 
 const ADA = 1
 const BOB = 258
@@ -35,6 +35,20 @@ async function settledOf(store: Store, account: number): Promise<string> {
 }
 
 function lives(kind: ContractKind): void {
+  test('a checkout that ends before a grant pays a debt is booked before it, and the audit knows as of when', async (t) => {
+    const { store, clock } = await openTestStore(t, kind)
+    await openAccount(store, ADA, 0)
+    await make.make(store, ADA, make.grant(5))
+    await make.make(store, ADA, make.grant(50, { effectiveAtMs: clock.nowMs + 2 * make.HOUR_MS }))
+    await make.make(store, ADA, make.capture(await seqOf(store, ADA, make.hold(5)), 15, { policy: 'overdraft' }))
+    await seqOf(store, ADA, buy.openCheckout())
+    clock.nowMs += 3 * make.HOUR_MS
+    await make.send(store, ADA, make.BOOK_DUE, { actor: 'time' })
+    const kinds = (await recordsOf(store, ADA)).map(({ kind: one }) => one)
+    assert.deepEqual(kinds.slice(-2), ['checkout_expired', 'debt_repaid'])
+    assert.equal(await settledOf(store, ADA), '40')
+  })
+
   test('a purchase shows each thing that is heard of it, also after a restart', async (t) => {
     const { store, reopen } = await openTestStore(t, kind)
     await openAccount(store, ADA, 0)

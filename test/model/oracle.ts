@@ -12,6 +12,7 @@ import type { Period } from '../../src/core/calendar.ts'
 import { formatCredits, MAX_MICROCREDITS } from '../../src/core/credits.ts'
 import { MAX_PURCHASE_EVENTS } from '../../src/core/purchase.ts'
 import type { RefusalCode } from '../../src/core/refusals.ts'
+import { dueMoment, type Ledger, type ModelSubscription, passMoment, perform, type SubscriptionSpec } from './subscription-oracle.ts'
 
 const DAY_MS = 86_400_000
 const NEVER = Number.MAX_SAFE_INTEGER
@@ -38,7 +39,7 @@ type CaptureSpec = Readonly<{ as: string; hold: string; credits: bigint | null; 
 type RefundSpec = Readonly<{ as: string; charge: string; credits: bigint | null; grantDays: number }>
 
 type Management =
-  | Readonly<{ do: 'create_account'; policy: CapturePolicy | null }>
+  | Readonly<{ do: 'create_account'; policy: CapturePolicy | null; clockMs?: number }>
   | Readonly<{ do: 'update_account'; status: AccountStatus; policy: CapturePolicy | null }>
   | Readonly<{ do: 'create_key'; as: string; budget: BudgetSpec | null }>
   | Readonly<{ do: 'update_key'; key: string; budget: BudgetSpec | null }>
@@ -68,6 +69,9 @@ type Payments =
 export type Command =
   | Management
   | Payments
+  | SubscriptionSpec
+  | Readonly<{ do: 'report_outcome'; as: string; charge: string; outcome: 'failed' | 'succeeded'; percent: number; grantDays: number }>
+  | Readonly<{ do: 'advance_clock'; nowMs: number }>
   | (Readonly<{ do: 'grant' }> & GrantSpec)
   | Readonly<{ do: 'void'; grant: string }>
   | Readonly<{ do: 'adjust'; as: string; creditType: string; credits: bigint }>
@@ -79,6 +83,8 @@ export type Command =
   | Readonly<{ do: 'release'; hold: string }>
   | (Readonly<{ do: 'capture' }> & CaptureSpec)
   | (Readonly<{ do: 'refund' }> & RefundSpec)
+
+type Often = 'grant' | 'void' | 'adjust' | 'charge' | 'charge_group' | 'hold' | 'extend' | 'increase' | 'release' | 'capture' | 'refund'
 
 export type ModelBalance = Readonly<{ settled: bigint; held: bigint }>
 
@@ -170,8 +176,10 @@ export class Oracle {
 }
 
 /** One account. Its time is that of the last command that did something, and never goes back. */
-class Account {
+class Account implements Ledger {
   nowMs = 0
+  /** The time of its test clock; null: it has none. */
+  clockMs: number | null = null
   order = 0
   status: AccountStatus = 'active'
   policy: CapturePolicy | null = null
@@ -179,15 +187,19 @@ class Account {
   holds: Hold[] = []
   charges: Charge[] = []
   purchases: Purchase[] = []
+  subscriptions: ModelSubscription[] = []
+  /** What the customer left to pay with; null: nothing. */
+  method: string | null = null
   keys: Key[] = []
   sums: Record<string, Totals> = {}
   /** Which charge of a group is being decided. */
   groupIndex = 0
 
   copy(): Account {
-    const { grants, holds, charges, keys, purchases } = this
+    const { grants, holds, charges, keys, purchases, subscriptions } = this
     const lists = { grants: clones(grants), holds: clones(holds), charges: clones(charges), keys: clones(keys) }
-    return Object.assign(new Account(), this, lists, { purchases: clones(purchases), sums: { ...this.sums } })
+    const more = { purchases: clones(purchases), subscriptions: clones(subscriptions), sums: { ...this.sums } }
+    return Object.assign(new Account(), this, lists, more)
   }
 
   /** What the account has and what of that is held. Grants count from when they are effective. */
@@ -231,17 +243,57 @@ class Account {
 
   /** Books everything that time alone changes, moment by moment: holds end, then grants end, then what is free pays a debt. */
   passTime(atMs: number): void {
-    const untilMs = Math.max(atMs, this.nowMs)
-    const moments = [...this.#live(), ...this.grants].flatMap((thing) => [thing.effectiveAtMs, thing.expiresAtMs])
-    for (const moment of [...moments.filter((time) => this.nowMs < time && time < untilMs).sort((a, b) => a - b), untilMs]) {
-      this.nowMs = moment
-      for (const hold of this.#live()) if (hold.expiresAtMs <= moment) this.#endHold(hold, 'expired')
-      for (const grant of this.grants) if (!grant.ended && grant.expiresAtMs <= moment) this.#endGrant(grant, 'expired')
-      for (const creditType of Object.keys(this.sums)) this.#repay(creditType)
-    }
+    const untilMs = Math.max(this.clockMs ?? atMs, this.nowMs)
+    do {
+      // What happens at one moment may make others: they are looked up anew each time.
+      const moments = [...this.#live(), ...this.grants].flatMap((thing) => [thing.effectiveAtMs, thing.expiresAtMs])
+      const next = Math.min(...[...moments, ...this.subscriptions.map(dueMoment)].filter((time) => this.nowMs < time))
+      this.nowMs = Math.min(next, untilMs)
+      this.#passMoment()
+    } while (this.nowMs < untilMs)
+  }
+
+  #passMoment(): void {
+    for (const hold of this.#live()) if (hold.expiresAtMs <= this.nowMs) this.#endHold(hold, 'expired')
+    passMoment(this)
+    for (const grant of this.grants) if (!grant.ended && grant.expiresAtMs <= this.nowMs) this.#endGrant(grant, 'expired')
+    for (const creditType of Object.keys(this.sums)) this.#repay(creditType)
+  }
+
+  allOf(creditType: string): bigint {
+    return this.grants.reduce((total, grant) => (grant.creditType === creditType ? total + this.#left(grant) : total), 0n)
+  }
+
+  give({ name, creditType, credits, priority, expiresAtMs, paid }: Parameters<Ledger['give']>[0]): void {
+    this.#add(creditType, 'granted', credits)
+    this.grants.push({ name, creditType, priority, effectiveAtMs: this.nowMs, expiresAtMs, paid, free: credits, ended: null })
+    this.#repay(creditType)
+  }
+
+  freeOf(names: readonly string[], creditType: string): bigint {
+    return this.#ownOf(names, creditType).reduce((total, grant) => total + grant.free, 0n)
+  }
+
+  end(names: readonly string[], how: 'expired' | 'voided'): void {
+    for (const grant of this.#ownOf(names)) if (how === 'expired' || this.#left(grant) > 0n) this.#endGrant(grant, how)
+  }
+
+  take(names: readonly string[], creditType: string, credits: bigint): void {
+    const own = [...this.#ownOf(names, creditType)].sort(burnsBefore)
+    const { taken } = split(
+      own.map((grant) => ({ grant: grant.name, credits: grant.free })),
+      credits,
+    )
+    for (const part of taken) for (const grant of own) if (grant.name === part.grant) grant.free -= part.credits
+    this.#add(creditType, 'voided', credits)
+  }
+
+  #ownOf(names: readonly string[], creditType?: string): readonly Grant[] {
+    return this.grants.filter((one) => names.includes(one.name) && one.ended === null && one.creditType === (creditType ?? one.creditType))
   }
 
   perform(atMs: number, command: Command): Done {
+    if (command.do === 'create_account' && command.clockMs !== undefined) this.clockMs = command.clockMs
     this.passTime(atMs)
     this.order += 1
     if (command.do === 'grant') return this.#grant(command)
@@ -255,6 +307,13 @@ class Account {
     if (command.do === 'release') return this.#endHold(this.#liveHold(command.hold), 'released')
     if (command.do === 'capture') return this.#capture(command)
     if (command.do === 'refund') return this.#refund(command)
+    return this.#performRarer(command)
+  }
+
+  #performRarer(command: Exclude<Command, Readonly<{ do: Often }>>): Done {
+    if (command.do === 'report_outcome') return this.#report(command)
+    if (command.do === 'advance_clock') return this.#advance(command.nowMs)
+    if (isAboutSubscriptions(command)) return this.#subscribe(command)
     if (isPayment(command)) return this.#performPayment(command)
     this.#manage(command)
     return NOTHING
@@ -398,10 +457,14 @@ class Account {
   #refund({ as: name, charge: of, credits: stated, grantDays }: RefundSpec): Done {
     const charge = this.charges.find((candidate) => candidate.name === of)
     if (!charge) throw new No('charge_not_found')
-    const { creditType } = charge
     const refundable = sum(charge.draws) - charge.refunded
     const credits = stated ?? refundable
     if (credits > refundable || refundable === 0n) throw new No('refund_exceeds_charge')
+    return this.#giveBackOf(charge, credits, { name, grantDays })
+  }
+
+  #giveBackOf(charge: Charge, credits: bigint, { name, grantDays }: { readonly name: string; readonly grantDays: number }): Done {
+    const { creditType } = charge
     const homeless = this.#giveBack(creditType, split(split([...charge.draws].reverse(), charge.refunded).rest, credits).taken)
     charge.refunded += credits
     this.#add(creditType, 'refunded', credits)
@@ -409,6 +472,30 @@ class Account {
     if (this.grants.filter((grant) => this.#left(grant) > 0n).length > MAX_OPEN_GRANTS) throw new No('too_many_open_grants')
     this.#repay(creditType)
     return this.#did(creditType, credits)
+  }
+
+  /** What failed is refunded up to a part of the charge, what was refunded before counted in. */
+  #report({ as, charge: of, outcome, percent, grantDays }: Extract<Command, { do: 'report_outcome' }>): Done {
+    const charge = this.charges.find((candidate) => candidate.name === of)
+    if (!charge) throw new No('charge_not_found')
+    const wanted = outcome === 'failed' ? (sum(charge.draws) * BigInt(percent)) / 100n : 0n
+    return this.#giveBackOf(charge, wanted > charge.refunded ? wanted - charge.refunded : 0n, { name: as, grantDays })
+  }
+
+  #advance(nowMs: number): Done {
+    if (this.clockMs === null || nowMs <= this.clockMs) return NO_NEWS
+    this.clockMs = nowMs
+    this.passTime(nowMs)
+    return NOTHING
+  }
+
+  #subscribe(command: SubscriptionSpec): Done {
+    const outcome = perform(this, command)
+    if (outcome === 'no news') return NO_NEWS
+    if (outcome !== 'done') throw new No(outcome.no)
+    // A grace that was over while a payment was in flight is over now.
+    this.passTime(this.nowMs)
+    return NOTHING
   }
 
   /** Gives parts back to where they are from; what has nowhere to go is left over. */
@@ -776,6 +863,27 @@ class Account {
   #did(creditType: string, credits: bigint): Done {
     return { ok: true, credits, creditType, balance: this.balance(creditType) }
   }
+}
+
+const ABOUT_SUBSCRIPTIONS: Readonly<Record<SubscriptionSpec['do'], true>> = {
+  subscribe: true,
+  change_plan: true,
+  pause: true,
+  resume: true,
+  cancel: true,
+  attempt: true,
+  open_page: true,
+  link_page: true,
+  pend_payment: true,
+  fail_payment: true,
+  pay_plan: true,
+  save_method: true,
+  remove_method: true,
+}
+
+/** Whether a command is about subscriptions or how they are paid for. */
+export function isAboutSubscriptions(command: Command): command is SubscriptionSpec {
+  return Object.hasOwn(ABOUT_SUBSCRIPTIONS, command.do)
 }
 
 function isPayment(command: Command): command is Payments {

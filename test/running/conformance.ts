@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000
 
 /** Starts a server that sells credits, forty days ahead: the month in which its account `external:before` was opened is over. */
 export async function startConformanceObol(t: TestContext): Promise<TestObol> {
-  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
+  const obol = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox', OBOL_TEST_CLOCKS: 'on' })
   const { status } = await obol.call('POST', '/v1/accounts', { name: 'Before', external_id: 'before' })
   assert.equal(status, 201)
   obol.clock.nowMs += 40 * DAY_MS

@@ -4,6 +4,7 @@ import type { Store } from '../../src/stores/store.ts'
 import { livesOfPurchases } from './purchases.ts'
 import * as make from './store-commands.ts'
 import { seqOf } from './store-commands.ts'
+import { livesOfSubscriptions } from './subscriptions.ts'
 
 /** Lets an account live through all of it, while the store's time passes. */
 export async function live(store: Store, account: number, clock: { nowMs: number }): Promise<void> {
@@ -28,6 +29,12 @@ export async function live(store: Store, account: number, clock: { nowMs: number
   await seq(make.chargeGroup(1, 2))
   const purchases = livesOfPurchases()
   for (let next = purchases.next(); !next.done; ) next = purchases.next(await seq(next.value))
+  const subscriptions = livesOfSubscriptions()
+  for (let next = subscriptions.next(); !next.done; ) {
+    if (typeof next.value === 'number') clock.nowMs += next.value
+    next = subscriptions.next(typeof next.value === 'number' ? 0 : await seq(next.value))
+  }
+  await seq(make.reportOutcome(charged))
   clock.nowMs += 2 * make.HOUR_MS
   await seq(make.grant(50, { source: 'promo', expiresAtMs: clock.nowMs + make.DAY_MS }))
   await seq(make.capture(late))

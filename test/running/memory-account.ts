@@ -7,16 +7,16 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AccountState, type BudgetTerms, type CapturePolicy, emptyAccount, poolOf } from '../../src/core/account.ts'
+import { type AccountState, type BudgetTerms, type CapturePolicy, emptyAccount, poolOf, timeOf } from '../../src/core/account.ts'
 import { decodeState, encodeState } from '../../src/core/account-codec.ts'
 import { availableOf, balanceOf } from '../../src/core/balance.ts'
-import type { Command } from '../../src/core/command.ts'
+import { type Command, recordsMadeBy } from '../../src/core/command.ts'
 import { formatCredits, type Microcredits, micro, parseCredits } from '../../src/core/credits.ts'
 import { decide } from '../../src/core/decide.ts'
 import { decideCapture } from '../../src/core/decisions/capture.ts'
 import { type ChargeCommand, decideCharge, decideChargeGroup, type Offer } from '../../src/core/decisions/charge.ts'
 import type { AccountFacts, ChargeFacts, ClosedGrant, EndedHold, Facts, KeyFacts, TakenFacts } from '../../src/core/decisions/facts.ts'
-import { DEFAULT_PRIORITIES, decideAdjustment, decideGrant, decideVoid } from '../../src/core/decisions/grant.ts'
+import { decideAdjustment, decideGrant, decideVoid } from '../../src/core/decisions/grant.ts'
 import { DEFAULT_HOLD_TTL_MS, decideExtend, decideHold, decideIncrease, decideRelease } from '../../src/core/decisions/hold.ts'
 import {
   decideCreateAccount,
@@ -32,9 +32,11 @@ import { viewAt } from '../../src/core/due.ts'
 import { evolve, termsOf } from '../../src/core/evolve.ts'
 import { heldBy } from '../../src/core/holds.ts'
 import { assertSound } from '../../src/core/invariants.ts'
+import { DEFAULT_PRIORITIES } from '../../src/core/priorities.ts'
 import {
   DEBT,
   drawsOf,
+  givesBack,
   grantMadeBy,
   isCharge,
   type JournalRecord,
@@ -130,6 +132,16 @@ export class MemoryAccount {
     this.decide((state, context) => decideCreateAccount(state, profile, context))
   }
 
+  /** An account that lives by a test clock, which waiting moves. */
+  static onClock(nowMs: number, clock = 'clk_1'): MemoryAccount {
+    const account = new MemoryAccount()
+    account.journal.length = 0
+    account.state = emptyAccount(1)
+    const opened = { name: 'Ada', externalId: null, metadata: {}, capturePolicy: null, clock: { clock, nowMs } }
+    account.decide((state, context) => decideCreateAccount(state, opened, context))
+    return account
+  }
+
   /** Puts a decision to the account as it stands. */
   decide(decision: (state: AccountState, context: Context) => Decision | Refusal): Answer {
     const before = deepFreeze(this.state)
@@ -156,6 +168,8 @@ export class MemoryAccount {
 
   wait(ms: number): void {
     this.nowMs += ms
+    const { clock } = this.state
+    if (clock !== null) this.send({ kind: 'advance_clock', nowMs: clock.nowMs + ms })
   }
 
   // Commands, with what tests seldom care about filled in.
@@ -240,9 +254,12 @@ export class MemoryAccount {
     return this.decide((state, context) => decideUpdateAccount(state, { account: this.accountFacts(), changes }, context))
   }
 
-  /** Any command. */
+  /** Any command. The record is that of the command itself, not what follows from it. */
   send(command: Command): Answer {
-    return this.decide((state, context) => decide(state, command, { ...context, facts: this.facts }))
+    const answer = this.decide((state, context) => decide(state, command, { ...context, facts: this.facts }))
+    if (isRefusal(answer)) return answer
+    const record = ownRecords(command, answer.records).at(-1) ?? answer.record
+    return { ...answer, record, seq: record.seq }
   }
 
   // What can be seen, as decimal strings.
@@ -310,7 +327,7 @@ export class MemoryAccount {
   chargeFacts(seq: number): ChargeFacts | null {
     const record = this.record(seq)
     if (!record || !isCharge(record)) return null
-    const refunds = this.journal.map((later) => (later.kind === 'refund' && later.charge === seq ? later.credits : 0n))
+    const refunds = this.journal.map((later) => (givesBack(later) && later.charge === seq ? later.credits : 0n))
     const refunded = micro(refunds.reduce<bigint>((sum, credits) => sum + credits, 0n))
     return { record, refunded, closedGrants: this.#closedGrants(drawsOf(record)) }
   }
@@ -351,6 +368,11 @@ export class MemoryAccount {
   }
 }
 
+/** The records that a command itself made: not those of time, nor what follows from its own. */
+export function ownRecords(command: Command, records: readonly JournalRecord[]): readonly JournalRecord[] {
+  return records.filter(({ actor }) => actor !== 'time').slice(0, recordsMadeBy(command))
+}
+
 const WORK: Work = { operation: 'video.create', key: null, quantities: {}, attributes: {}, priceVersion: null, metadata: {} }
 
 const KEY_TERMS: KeyTerms = { name: 'key', budget: null, rateLimit: null, expiresAtMs: null, operations: null, scopes: [], metadata: {} }
@@ -363,12 +385,13 @@ export function chargeOf(amount: Amount, { creditType = 'credits', offers, ...wo
 /** What must be true of every decision: it is sound, its records alone give its state, and both survive being written down. */
 function prove(before: AccountState, { records, state }: Decision, { nowMs }: Context): void {
   assertSound(state)
-  assert.ok(state.dueMs > state.atMs, 'all that was due has been booked')
+  assert.ok(state.dueMs > timeOf(state, state.atMs), 'all that was due has been booked')
   const read = records.map((record) => decodeRecord({ seq: record.seq, atMs: record.atMs, kind: record.kind, body: encodeRecord(record) }))
   assert.deepStrictEqual(read, records, 'records survive being written down')
   let folded = rewritten(before)
   for (const record of read) {
-    if (record.actor !== 'time' && folded.dueMs <= Math.max(nowMs, before.atMs)) assert.fail(`${record.kind} came before what was due`)
+    if (record.actor !== 'time' && folded.dueMs <= timeOf(folded, Math.max(nowMs, before.atMs)))
+      assert.fail(`${record.kind} came before what was due`)
     folded = evolve(folded, record)
     if (!movesCredits(record)) continue
     const asOfMs = 'dueMs' in record ? record.dueMs : record.atMs
@@ -380,7 +403,9 @@ function prove(before: AccountState, { records, state }: Decision, { nowMs }: Co
   }
   assert.deepStrictEqual(folded, state, 'the records alone give the state')
   assert.deepStrictEqual(rewritten(state), state, 'states survive being written down')
-  const booked = records.filter(({ actor }) => actor === 'time').reduce(evolve, before)
+  // What a clock brings about when it is moved comes behind the record that says so.
+  const own = records.findIndex(({ actor }) => actor !== 'time')
+  const booked = records.slice(0, own < 0 ? records.length : own).reduce(evolve, before)
   assert.deepStrictEqual(viewAt(before, nowMs), booked, 'what was seen before it was booked is what was booked')
 }
 
@@ -403,10 +428,4 @@ export function refusalsOfDecisions(): readonly RefusalCode[] {
   const names = readdirSync(DECISIONS).filter((name) => !name.endsWith('.test.ts'))
   const source = [...names, '../budget.ts'].map((name) => readFileSync(join(DECISIONS, name), 'utf8')).join('\n')
   return (Object.keys(REFUSALS) as RefusalCode[]).filter((code) => new RegExp(`refuse\\(\\s*'${code}'`).test(source))
-}
-
-/** Every kind of record, by the source of their types. */
-export function kindsOfRecords(): readonly string[] {
-  const source = readFileSync(join(DECISIONS, '../record.ts'), 'utf8')
-  return [...source.matchAll(/Head<'([a-z_]+)'>/g)].flatMap(([, kind]) => kind ?? [])
 }

@@ -2,8 +2,9 @@
 
 import type { PurchaseCommand } from '../../src/core/command.ts'
 import { micro, parseCredits } from '../../src/core/credits.ts'
+import type { CheckoutTerms, Payment } from '../../src/core/payment.ts'
 import { endedIn, evolvePurchase, type Purchase, type PurchaseFacts, type PurchaseStatus, statusAfter } from '../../src/core/purchase.ts'
-import { type CheckoutTerms, type JournalRecord, type Payment, purchaseOf } from '../../src/core/record.ts'
+import { type JournalRecord, purchaseOf } from '../../src/core/record.ts'
 
 const MINUTE_MS = 60_000
 

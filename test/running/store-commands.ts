@@ -1,11 +1,11 @@
 /** Commands as operations make them, with what tests seldom care about filled in, and short ways to send them to a store. */
 
 import assert from 'node:assert/strict'
-import type { CapturePolicy } from '../../src/core/account.ts'
+import type { CapturePolicy, ClockTime } from '../../src/core/account.ts'
 import { type Command, isProviderNews, recordsMadeBy } from '../../src/core/command.ts'
 import type { AccountFacts } from '../../src/core/decisions/facts.ts'
-import { DEFAULT_PRIORITIES } from '../../src/core/decisions/grant.ts'
 import { DEFAULT_HOLD_TTL_MS } from '../../src/core/decisions/hold.ts'
+import { DEFAULT_PRIORITIES } from '../../src/core/priorities.ts'
 import type { AccountProfile, Actor, JournalRecord, KeyTerms, NewGrant, Work } from '../../src/core/record.ts'
 import { isRefusal, type Refusal, type RefusalCode } from '../../src/core/refusals.ts'
 import { fingerprintOf, keyHash } from '../../src/stores/chain.ts'
@@ -18,7 +18,7 @@ export const DAY_MS = 24 * HOUR_MS
 
 type WorkOptions = Parameters<typeof chargeOf>[1]
 
-export function createAccount(profile: Partial<AccountProfile> = {}): Command {
+export function createAccount(profile: Partial<AccountProfile> & { readonly clock?: ClockTime } = {}): Command {
   return { kind: 'create_account', name: 'Ada', externalId: null, metadata: {}, capturePolicy: null, ...profile }
 }
 
@@ -112,6 +112,14 @@ export function extend(holdSeq: number, ttlMs: number): Command {
 
 export function increase(holdSeq: number, amount: Amount): Command {
   return { kind: 'increase', hold: holdSeq, credits: toMicro(amount) }
+}
+
+export function reportOutcome(chargeSeq: number, outcome: 'failed' | 'succeeded' = 'failed', percent = 100): Command {
+  return { kind: 'report_outcome', charge: chargeSeq, outcome, percent, reason: 'the job crashed', grantDays: 30 }
+}
+
+export function advanceClock(nowMs: number): Command {
+  return { kind: 'advance_clock', nowMs }
 }
 
 export const BOOK_DUE: Command = { kind: 'book_due' }

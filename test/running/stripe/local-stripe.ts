@@ -59,6 +59,7 @@ const CALLS: Readonly<Record<string, readonly [file: string, name: string]>> = {
   'POST /v1/refunds': ['Refunds', 'RefundCreateParams'],
   'GET /v1/refunds': ['Refunds', 'RefundListParams'],
   'GET /v1/disputes': ['Disputes', 'DisputeListParams'],
+  'GET /v1/payment_intents/:id': ['PaymentIntents', 'PaymentIntentRetrieveParams'],
   'POST /v1/payment_intents': ['PaymentIntents', 'PaymentIntentCreateParams'],
 }
 /** Parameters that every list takes. */
@@ -247,8 +248,8 @@ export class LocalStripe {
   }
 
   #carryOut({ method, path, parameters }: Request): unknown {
-    const [, session] = /^\/v1\/checkout\/sessions\/(cs_\w+)/.exec(path) ?? []
-    const call = `${method} ${session === undefined ? path : path.replace(session, ':id')}`
+    const [, named] = /\/((?:cs|pi)_\w+)/.exec(path) ?? []
+    const call = `${method} ${named === undefined ? path : path.replace(named, ':id')}`
     const [file, name] = CALLS[call] ?? []
     if (file === undefined || name === undefined)
       throw new Refused(404, { type: 'invalid_request_error', message: `Unrecognized request URL (${call})` })
@@ -265,9 +266,11 @@ export class LocalStripe {
           [...this.sessions.values()].filter(({ payment_intent }) => payment_intent === parameters.payment_intent),
         )
       case 'GET /v1/checkout/sessions/:id':
-        return this.#expanded(session ?? '')
+        return this.#expanded(named ?? '')
       case 'POST /v1/checkout/sessions/:id/expire':
-        return this.#expireSession(session ?? '')
+        return this.#expireSession(named ?? '')
+      case 'GET /v1/payment_intents/:id':
+        return this.#intentAt(named ?? '')
       case 'POST /v1/refunds':
         return this.#createRefund(parameters)
       case 'GET /v1/refunds':
@@ -314,6 +317,12 @@ export class LocalStripe {
     if (!session) throw missing('checkout.session', id)
     const payment = session.payment_intent
     return { ...session, payment_intent: typeof payment === 'string' ? this.intent(payment) : null }
+  }
+
+  #intentAt(id: string): StripeObject {
+    const intent = this.intents.get(id)
+    if (!intent) throw missing('payment_intent', id)
+    return intent
   }
 
   #expireSession(id: string): StripeObject {
