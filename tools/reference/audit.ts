@@ -24,6 +24,9 @@ const TO_DO: Readonly<Record<AuditCheck, string>> = {
   holds: MADE_ANEW,
   refunds: `${MADE_ANEW} Until then a charge might be refunded beyond its amount.`,
   purchases: `If the detail says what the table has or lacks: ${MADE_ANEW} If it names a record: credits were given or taken that were not paid for. Look at the payment at the provider, correct the balance by an adjustment, and report it, with the detail.`,
+  subscriptions: `${MADE_ANEW} Credits and payments of subscriptions are decided from the account's state, not from there.`,
+  invoices:
+    'Somebody has taken invoices away, or put some in, without Obol: they are final, and in nothing else. Restore the table `invoices` from a backup, and tell your tax adviser if you cannot.',
   accounts:
     'The row of the account in `accounts` is not what its last `account_created` or `account_updated` record says. Set the profile again with `PATCH /v1/accounts/{account}`, and report it.',
   keys: 'The row of the key in `api_keys` is not what its records say. Rotate or revoke the key, and report it.',
@@ -59,6 +62,7 @@ delete from grants;
 delete from holds;
 delete from refunds;
 delete from purchases;
+delete from subscriptions;
 delete from settings where name = 'low_water';
 commit;
 \`\`\`

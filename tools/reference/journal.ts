@@ -27,6 +27,35 @@ const KINDS: Readonly<Record<Kind, string>> = {
   late_capture: 'A charge for a hold that had expired, taken from the account as it was by then.',
   hold_released: 'A hold ended without a charge and gave back all that it had set aside.',
   hold_expired: 'A hold ran out of time and gave back all that it had set aside.',
+  outcome_reported:
+    'The operator reported what became of charged work. What failed was made good: given back as a refund is, as far as the policy goes.',
+  subscription_started: 'Somebody subscribed to a plan: its terms as they are kept, and the first period or the trial.',
+  subscription_renewed: 'A period followed another, as of `dueMs`. Its credits are the next records, or come with the payment.',
+  subscription_period_ended: "A paused subscription's period ended, and none followed.",
+  subscription_granted:
+    'Credits of a subscription were given as of `dueMs`: for a period, for a trial, once (`welcome`), rolled over, or for a change of plan.',
+  subscription_reduced: 'What was meant for the rest of a period was taken back, because the plan was changed to a smaller one.',
+  subscription_changed:
+    'A subscription has another plan from now on; `proration` says how much of the period was left, and what that is in money.',
+  subscription_change_planned: 'A subscription has another plan from its next period on; without terms: it has not, after all.',
+  subscription_change_due: 'A subscription has another plan as soon as the difference is paid.',
+  subscription_paused: 'A subscription was paused: its period goes on to its end, and none follows.',
+  subscription_resumed: 'A subscription goes on, with a period that begins now or with the one that has not ended.',
+  subscription_canceled: 'A subscription will end with its period.',
+  subscription_ended: 'A subscription is over: it was canceled, or not paid for in time.',
+  subscription_payment_attempted:
+    'A payment is about to be asked for, by what the customer left for that or on a page. Written before the provider hears of it.',
+  subscription_payment_linked: 'The provider has a page for the attempt.',
+  subscription_payment_pending: 'The money of the attempt is on its way.',
+  subscription_payment_failed: 'An attempt came to nothing, or none could be made: when the next one is, and when the subscription ends.',
+  subscription_paid: 'A subscription was paid for. The credits are the next records.',
+  subscription_payment_returned:
+    'Money of a payment for a subscription went back, by a refund or a lost dispute; or a refund failed after it had. No credits move.',
+  subscription_payment_mismatched: 'A payment is not what was due. Nothing was given.',
+  payment_method_saved:
+    'A customer left something for payments that are made without them. The record holds names of it, never its numbers.',
+  payment_method_removed: 'It was forgotten.',
+  clock_advanced: 'The test clock that the account lives by was moved. What became due by that are the next records.',
   refund: 'Credits of a charge were given back to the grants that they came from; credits of ended grants came back as a new grant.',
   checkout_opened: 'A checkout was opened: what is bought, for how much, and with which provider. A purchase begins.',
   checkout_linked: 'The provider made a page for the checkout.',

@@ -25,6 +25,7 @@ export const METHODS: Readonly<Record<string, string>> = {
   getCharge: 'charges.get',
   explainCharge: 'charges.explain',
   refundCharge: 'charges.refund',
+  reportChargeOutcome: 'charges.report_outcome',
   createAdjustment: 'adjustments.create',
   createHold: 'holds.create',
   listHolds: 'holds.list',
@@ -68,6 +69,24 @@ export const METHODS: Readonly<Record<string, string>> = {
   listInvoices: 'invoices.list',
   getInvoice: 'invoices.get',
   issueStatement: 'invoices.issue_statement',
+  setPlan: 'plans.set',
+  listPlans: 'plans.list',
+  getPlan: 'plans.get',
+  createSubscription: 'subscriptions.create',
+  listSubscriptions: 'subscriptions.list',
+  getSubscription: 'subscriptions.get',
+  changeSubscription: 'subscriptions.change',
+  previewSubscriptionChange: 'subscriptions.preview_change',
+  cancelSubscription: 'subscriptions.cancel',
+  pauseSubscription: 'subscriptions.pause',
+  resumeSubscription: 'subscriptions.resume',
+  openSubscriptionPaymentPage: 'subscriptions.open_payment_page',
+  getPaymentMethod: 'payment_methods.get',
+  deletePaymentMethod: 'payment_methods.delete',
+  createTestClock: 'test_clocks.create',
+  listTestClocks: 'test_clocks.list',
+  getTestClock: 'test_clocks.get',
+  advanceTestClock: 'test_clocks.advance',
   verifyLedger: 'audit.verify',
   signIn: 'auth.sign_in',
   refreshTokens: 'auth.refresh',
@@ -90,7 +109,7 @@ export const METHODS: Readonly<Record<string, string>> = {
 }
 
 /** Posts that change nothing: they may be sent again like reads. Any other post without an idempotency key is sent once. */
-export const READING_POSTS: ReadonlySet<string> = new Set(['createEstimate', 'verifyKey', 'tryPriceBook'])
+export const READING_POSTS: ReadonlySet<string> = new Set(['createEstimate', 'verifyKey', 'tryPriceBook', 'previewSubscriptionChange'])
 
 /** Names of shapes inside others, where the name of the place (`UsageDataResult`) would not say what it is. */
 export const SHAPES: Readonly<Record<string, string>> = {
@@ -103,8 +122,8 @@ export const SHAPES: Readonly<Record<string, string>> = {
   CreateKeyRateLimit: 'RateLimitTerms',
   UsageData: 'UsageBucket',
   UsageBucketResult: 'UsageGroup',
-  ChargeBatchData: 'ChargeOutcome',
-  ChargeOutcomeError: 'ProblemBody',
+  ChargeBatchData: 'BatchedCharge',
+  BatchedChargeError: 'ProblemBody',
   ProblemBodyError: 'ProblemPlace',
   DetailedChargeLine: 'PriceLine',
   ChargeExplanationGrant: 'ExplainedGrant',

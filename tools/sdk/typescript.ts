@@ -113,10 +113,15 @@ function resourcesFile({ resources }: Contract): string {
     `import { CsvPages } from '../csv.ts'`,
     `import { Pages } from '../pages.ts'`,
     `import { type Call, type CallOptions, type KeyedCallOptions, Resource, segment } from '../resource.ts'`,
-    `import type { ${[...new Set(names)].sort().join(', ')} } from './shapes.ts'\n`,
+    `import type { ${[...new Set(names)].sort(inOrder).join(', ')} } from './shapes.ts'\n`,
     ...classes,
     `/** Every resource of the API. */\nexport class Resources {\n${fields.join('\n')}\n\nconstructor(call: Call) {\n${made.join('\n')}\n}\n}\n`,
   ].join('\n')
+}
+
+/** As imports are sorted: capitals count no more than small letters. */
+function inOrder(a: string, b: string): number {
+  return a.toLowerCase() < b.toLowerCase() ? -1 : 1
 }
 
 function namesIn(operation: Operation): readonly string[] {

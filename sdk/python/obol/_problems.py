@@ -21,9 +21,12 @@ from ._errors import (
 
 __all__ = [
     "PROBLEM_CLASSES",
+    "AccountHasTestClockError",
     "AccountNotFoundError",
     "AccountSuspendedError",
+    "AlreadySubscribedError",
     "AmountOutOfRangeError",
+    "AnchorInFutureError",
     "AuthenticationRequiredError",
     "BodyTooLargeError",
     "CaptureExceedsHoldError",
@@ -74,12 +77,18 @@ __all__ = [
     "AddressNotFoundError",
     "NotReadyError",
     "NothingToDisputeError",
+    "NothingToPayError",
     "NothingToSimulateError",
     "OperationNotAllowedError",
     "OperatorKeyRequiredError",
     "OverloadedError",
     "PackNotFoundError",
     "PasswordUnacceptableError",
+    "PaymentInFlightError",
+    "PlanArchivedError",
+    "PlanCurrencyDiffersError",
+    "PlanNotFoundError",
+    "PlanUnchangedError",
     "PriceNotConfiguredError",
     "ProviderChangedError",
     "ProviderUnavailableError",
@@ -94,8 +103,15 @@ __all__ = [
     "ScopeRequiredError",
     "SessionEndedError",
     "SignatureInvalidError",
+    "SubscriptionNotActiveError",
+    "SubscriptionNotFoundError",
+    "SubscriptionNotPausedError",
+    "SubscriptionUnpaidError",
+    "TestClockNotFoundError",
+    "TestClocksOffError",
     "TokenExpiredError",
     "TooManyAttemptsError",
+    "TooManyClockAccountsError",
     "TooManyKeysError",
     "TooManyMembershipsError",
     "TooManyOpenCheckoutsError",
@@ -104,6 +120,7 @@ __all__ = [
     "TooManyRefundsError",
     "TooManyResendsError",
     "TooManyStreamsError",
+    "TooManySubscriptionsError",
     "TooManyWebhookEndpointsError",
     "TopupAmountOutOfRangeError",
     "TopupNotFoundError",
@@ -123,6 +140,14 @@ __all__ = [
 ]
 
 
+class AccountHasTestClockError(ConflictError):
+    """409 `account_has_test_clock`: The account lives by a test clock, so it takes no real money and gets no
+    monthly statements.
+    """
+
+    what_to_do = "Pay with play money (the sandbox, or a test key of the provider), and read what moved in the journal; or use an account that lives in real time."
+
+
 class AccountNotFoundError(NotFoundError):
     """404 `account_not_found`: No account has this id or external id."""
 
@@ -137,10 +162,22 @@ class AccountSuspendedError(PermissionDeniedError):
     what_to_do = "The operator lifts it with `PATCH /v1/accounts/{account}` and `{\"status\":\"active\"}`."
 
 
+class AlreadySubscribedError(ConflictError):
+    """409 `already_subscribed`: The account has a subscription to the plan that has not ended."""
+
+    what_to_do = "Change the subscription that the account has (`POST /v1/subscriptions/{subscription}/change`), or cancel it first."
+
+
 class AmountOutOfRangeError(BadRequestError):
     """400 `amount_out_of_range`: The credits would leave the range of ±9.2·10¹² that an account can hold."""
 
     what_to_do = "Use smaller amounts, or a credit that is worth more."
+
+
+class AnchorInFutureError(BadRequestError):
+    """400 `anchor_in_future`: Periods are to be counted from a moment that is to come."""
+
+    what_to_do = "Send an `anchor` that has passed, or none: periods are then counted from now."
 
 
 class AuthenticationRequiredError(AuthenticationError):
@@ -557,6 +594,12 @@ class NothingToDisputeError(ConflictError):
     what_to_do = "Nothing: the credits were taken back before."
 
 
+class NothingToPayError(ConflictError):
+    """409 `nothing_to_pay`: Nothing is to be paid for the subscription now."""
+
+    what_to_do = "Nothing: the next payment is due with the next period."
+
+
 class NothingToSimulateError(ConflictError):
     """409 `nothing_to_simulate`: What the sandbox is to let happen cannot happen to this payment as it is."""
 
@@ -595,6 +638,40 @@ class PasswordUnacceptableError(BadRequestError):
     """400 `password_unacceptable`: The password is too easy to guess, or too long."""
 
     what_to_do = "Choose 15 characters or more: several words that do not belong together make a good one."
+
+
+class PaymentInFlightError(ConflictError):
+    """409 `payment_in_flight`: A payment for the subscription is being made, and nobody knows yet what comes of
+    it.
+    """
+
+    what_to_do = "Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}` shows it."
+
+
+class PlanArchivedError(ConflictError):
+    """409 `plan_archived`: The plan is not offered any more."""
+
+    what_to_do = "Choose another plan, or offer it again with `PUT /v1/plans/{plan}`."
+
+
+class PlanCurrencyDiffersError(ConflictError):
+    """409 `plan_currency_differs`: The plan costs another currency than the one before it, so the difference
+    cannot be worked out.
+    """
+
+    what_to_do = "Change to a plan of the same currency, or cancel the subscription and subscribe to the other plan."
+
+
+class PlanNotFoundError(NotFoundError):
+    """404 `plan_not_found`: No plan has this id, or this version."""
+
+    what_to_do = "Check id and version; `GET /v1/plans` lists the plans."
+
+
+class PlanUnchangedError(ConflictError):
+    """409 `plan_unchanged`: The subscription has this version of the plan already."""
+
+    what_to_do = "Nothing: the subscription has this version of the plan."
 
 
 class PriceNotConfiguredError(BadRequestError):
@@ -717,6 +794,42 @@ class SignatureInvalidError(BadRequestError):
     what_to_do = "Check `STRIPE_WEBHOOK_SECRET`, and that nothing between the provider and this server changes bodies. Nothing was done."
 
 
+class SubscriptionNotActiveError(ConflictError):
+    """409 `subscription_not_active`: The subscription is paused, in its trial, or to end with its period."""
+
+    what_to_do = "Resume it first (`POST /v1/subscriptions/{subscription}/resume`), or wait until its trial is over."
+
+
+class SubscriptionNotFoundError(NotFoundError):
+    """404 `subscription_not_found`: No subscription has this id, or it has ended."""
+
+    what_to_do = "Check the id; `GET /v1/subscriptions` lists those that have not ended."
+
+
+class SubscriptionNotPausedError(ConflictError):
+    """409 `subscription_not_paused`: The subscription is neither paused nor to end with its period."""
+
+    what_to_do = "Nothing: it goes on anyway."
+
+
+class SubscriptionUnpaidError(ConflictError):
+    """409 `subscription_unpaid`: The period of the subscription that has begun is not paid for."""
+
+    what_to_do = "Pay for the period first: `POST /v1/subscriptions/{subscription}/payment-page` opens a page for that."
+
+
+class TestClockNotFoundError(NotFoundError):
+    """404 `test_clock_not_found`: No test clock has this id."""
+
+    what_to_do = "Check the id; `GET /v1/test-clocks` lists them."
+
+
+class TestClocksOffError(PermissionDeniedError):
+    """403 `test_clocks_off`: The server has no test clocks."""
+
+    what_to_do = "Run a server for tests with `OBOL_TEST_CLOCKS=on`; `obol dev` has them. Never on a server with real customers."
+
+
 class TokenExpiredError(AuthenticationError):
     """401 `token_expired`: The access token is past its time."""
 
@@ -729,6 +842,12 @@ class TooManyAttemptsError(TryLaterError):
     """
 
     what_to_do = "Wait for Retry-After seconds. What is signed in already goes on working, and a reset of the password by the operator lets in at once."
+
+
+class TooManyClockAccountsError(ConflictError):
+    """409 `too_many_clock_accounts`: As many accounts live by the test clock as may."""
+
+    what_to_do = "Make another clock."
 
 
 class TooManyKeysError(ConflictError):
@@ -779,6 +898,12 @@ class TooManyStreamsError(TryLaterError):
     """
 
     what_to_do = "Close streams that are not used: one is enough for a page or a process. Then wait for Retry-After seconds."
+
+
+class TooManySubscriptionsError(ConflictError):
+    """409 `too_many_subscriptions`: The account has as many subscriptions as one account may have."""
+
+    what_to_do = "Cancel some of them, at once, first."
 
 
 class TooManyWebhookEndpointsError(ConflictError):
@@ -915,9 +1040,12 @@ class WrongPasswordError(PermissionDeniedError):
 
 #: The class of each code.
 PROBLEM_CLASSES: dict[str, type[ApiError]] = {
+    "account_has_test_clock": AccountHasTestClockError,
     "account_not_found": AccountNotFoundError,
     "account_suspended": AccountSuspendedError,
+    "already_subscribed": AlreadySubscribedError,
     "amount_out_of_range": AmountOutOfRangeError,
+    "anchor_in_future": AnchorInFutureError,
     "authentication_required": AuthenticationRequiredError,
     "body_too_large": BodyTooLargeError,
     "capture_exceeds_hold": CaptureExceedsHoldError,
@@ -968,12 +1096,18 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "not_found": AddressNotFoundError,
     "not_ready": NotReadyError,
     "nothing_to_dispute": NothingToDisputeError,
+    "nothing_to_pay": NothingToPayError,
     "nothing_to_simulate": NothingToSimulateError,
     "operation_not_allowed": OperationNotAllowedError,
     "operator_key_required": OperatorKeyRequiredError,
     "overloaded": OverloadedError,
     "pack_not_found": PackNotFoundError,
     "password_unacceptable": PasswordUnacceptableError,
+    "payment_in_flight": PaymentInFlightError,
+    "plan_archived": PlanArchivedError,
+    "plan_currency_differs": PlanCurrencyDiffersError,
+    "plan_not_found": PlanNotFoundError,
+    "plan_unchanged": PlanUnchangedError,
     "price_not_configured": PriceNotConfiguredError,
     "provider_changed": ProviderChangedError,
     "provider_unavailable": ProviderUnavailableError,
@@ -988,8 +1122,15 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "scope_required": ScopeRequiredError,
     "session_ended": SessionEndedError,
     "signature_invalid": SignatureInvalidError,
+    "subscription_not_active": SubscriptionNotActiveError,
+    "subscription_not_found": SubscriptionNotFoundError,
+    "subscription_not_paused": SubscriptionNotPausedError,
+    "subscription_unpaid": SubscriptionUnpaidError,
+    "test_clock_not_found": TestClockNotFoundError,
+    "test_clocks_off": TestClocksOffError,
     "token_expired": TokenExpiredError,
     "too_many_attempts": TooManyAttemptsError,
+    "too_many_clock_accounts": TooManyClockAccountsError,
     "too_many_keys": TooManyKeysError,
     "too_many_memberships": TooManyMembershipsError,
     "too_many_open_checkouts": TooManyOpenCheckoutsError,
@@ -998,6 +1139,7 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "too_many_refunds": TooManyRefundsError,
     "too_many_resends": TooManyResendsError,
     "too_many_streams": TooManyStreamsError,
+    "too_many_subscriptions": TooManySubscriptionsError,
     "too_many_webhook_endpoints": TooManyWebhookEndpointsError,
     "topup_amount_out_of_range": TopupAmountOutOfRangeError,
     "topup_not_found": TopupNotFoundError,

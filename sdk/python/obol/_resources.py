@@ -15,9 +15,11 @@ from ._shapes import (
     AmountIn,
     Audit,
     BudgetTerms,
+    ChangedSubscription,
     Charge,
     ChargeBatch,
     ChargeExplanation,
+    ChargeOutcome,
     CheckoutSession,
     CreateChargeBody,
     Credits,
@@ -25,6 +27,7 @@ from ._shapes import (
     Estimate,
     EstimateItemTerms,
     Events,
+    GetPaymentMethodAnswer,
     Grant,
     GrantCostTerms,
     Hold,
@@ -35,6 +38,8 @@ from ._shapes import (
     KeyVerification,
     Logout,
     Me,
+    Money,
+    Plan,
     PriceBook,
     PriceBookSummary,
     PriceTerms,
@@ -42,7 +47,15 @@ from ._shapes import (
     QuantityIn,
     RateLimitTerms,
     Refund,
+    SetPlanCredit,
+    SetPlanPeriod,
+    SetPlanPrice,
+    SetPlanTrial,
+    SetPlanWelcome,
     SetTopupOptionsPack,
+    Subscription,
+    SubscriptionChangePreview,
+    TestClock,
     TimeIn,
     Tokens,
     Topup,
@@ -285,6 +298,7 @@ class AccountsApi:
         external_id: str | NotGiven = NOT_GIVEN,
         capture_policy: Literal["reject", "cap", "overdraft"] | None | NotGiven = NOT_GIVEN,
         metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        test_clock: str | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: CallOptions | None = None,
     ) -> Account:
@@ -295,12 +309,14 @@ class AccountsApi:
         capture_policy: What captures above a hold do, unless request or hold say; null: the server's policy.
 
         metadata: Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters.
+
+        test_clock: Id of the test clock that the account lives by, for ever. For tests alone.
         """
         request = Request(
             method="POST",
             path="/v1/accounts",
             repeat="keyed",
-            body={"name": name, "external_id": external_id, "capture_policy": capture_policy, "metadata": metadata},
+            body={"name": name, "external_id": external_id, "capture_policy": capture_policy, "metadata": metadata, "test_clock": test_clock},
             idempotency_key=idempotency_key,
         )
         return self._call(request, Account, options)
@@ -847,6 +863,32 @@ class ChargesApi:
             idempotency_key=idempotency_key,
         )
         return self._call(request, Refund, options)
+
+    def report_outcome(
+        self,
+        charge: str,
+        *,
+        status: Literal["succeeded", "failed"],
+        reason: str | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> ChargeOutcome:
+        """Report what became of charged work.
+
+        What `failed` is given back by itself, as far as `OBOL_MAKE_GOOD_PERCENT` goes and as it was not
+        refunded before: reported again, nothing more. It has a kind of record of its own, so that it is told
+        apart from refunds.
+
+        reason: Why, for whoever reads the journal.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/charges/{segment('charge', charge)}/outcome",
+            repeat="keyed",
+            body={"status": status, "reason": reason},
+            idempotency_key=idempotency_key,
+        )
+        return self._call(request, ChargeOutcome, options)
 
 
 class AdjustmentsApi:
@@ -2035,6 +2077,446 @@ class InvoicesApi:
         return self._call(request, Invoice, options)
 
 
+class PlansApi:
+    """Credits for each period: plans, and the subscriptions that accounts have to them."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def set(
+        self,
+        plan: str,
+        *,
+        name: str,
+        credits: Sequence[SetPlanCredit],
+        period: SetPlanPeriod | NotGiven = NOT_GIVEN,
+        time_zone: str | NotGiven = NOT_GIVEN,
+        welcome: Sequence[SetPlanWelcome] | NotGiven = NOT_GIVEN,
+        trial: SetPlanTrial | NotGiven = NOT_GIVEN,
+        price: SetPlanPrice | NotGiven = NOT_GIVEN,
+        archived: bool | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> Plan:
+        """Set a plan.
+
+        A new version from now on, unless it says what the one in force says. Who subscribed to an earlier
+        version keeps that one until their plan is changed.
+
+        credits: What each period gives, by credit type.
+
+        time_zone: IANA name; default UTC. Periods keep their time of day in it.
+
+        welcome: Given once, with the first period.
+
+        trial: Days before the first period, with credits of their own.
+
+        price: Of each period; without it the plan costs nothing.
+
+        archived: Not offered any more: who has it keeps it.
+        """
+        request = Request(
+            method="PUT",
+            path=f"/v1/plans/{segment('plan', plan)}",
+            repeat="safe",
+            body={"name": name, "credits": credits, "period": period, "time_zone": time_zone, "welcome": welcome, "trial": trial, "price": price, "archived": archived},
+        )
+        return self._call(request, Plan, options)
+
+    def get(
+        self,
+        plan: str,
+        *,
+        version: int | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> Plan:
+        """Get a plan, in the version in force or in another."""
+        request = Request(
+            method="GET",
+            path=f"/v1/plans/{segment('plan', plan)}",
+            repeat="safe",
+            query={"version": version},
+        )
+        return self._call(request, Plan, options)
+
+    def list(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> Pages[Plan]:
+        """List plans, by their ids.
+
+        Archived ones are listed as well: look at `archived`.
+
+        limit: Items of a page; by default 20, of an export as many as fit.
+
+        starting_after: Id of the plan.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/plans",
+            repeat="safe",
+            query={"limit": limit, "starting_after": starting_after},
+        )
+        return Pages(self._call, request, Plan, options)
+
+
+class SubscriptionsApi:
+    """Credits for each period: plans, and the subscriptions that accounts have to them."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def create(
+        self,
+        *,
+        account: str,
+        plan: str,
+        version: int | NotGiven = NOT_GIVEN,
+        anchor: TimeIn | NotGiven = NOT_GIVEN,
+        trial: bool | NotGiven = NOT_GIVEN,
+        metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Subscription:
+        """Subscribe an account to a plan.
+
+        Credits come at once; of a plan that costs something, with the payment: by what the customer left for
+        that, or on a page (`POST /v1/subscriptions/{subscription}/payment-page`). Needs an `Idempotency-Key`;
+        sent again with it, the subscription is answered as it has become.
+
+        account: An account: its id, or `external:` and its external id.
+
+        plan: Id of a plan.
+
+        version: Its version; by default the one in force.
+
+        anchor: From when periods are counted, in the past: the one that holds now is the first. Default: from
+        now.
+
+        trial: Whether the trial of the plan comes first, if it has one. Default: yes.
+
+        metadata: Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters.
+        """
+        request = Request(
+            method="POST",
+            path="/v1/subscriptions",
+            repeat="keyed",
+            body={"account": account, "plan": plan, "version": version, "anchor": anchor, "trial": trial, "metadata": metadata},
+            idempotency_key=idempotency_key,
+        )
+        return self._call(request, Subscription, options)
+
+    def list(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        ending_before: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> Pages[Subscription]:
+        """List an account's subscriptions, newest first.
+
+        account: An account: its id, or `external:` and its external id.
+
+        limit: Items of a page; by default 20, of an export as many as fit.
+
+        starting_after: Id of the last item of the page before: goes on with older ones.
+
+        ending_before: Id of the first item of the page after: goes back to newer ones.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/subscriptions",
+            repeat="safe",
+            query={"account": account, "limit": limit, "starting_after": starting_after, "ending_before": ending_before},
+        )
+        return Pages(self._call, request, Subscription, options)
+
+    def change(
+        self,
+        subscription: str,
+        *,
+        plan: str,
+        version: int | NotGiven = NOT_GIVEN,
+        at: Literal["now", "period_end"] | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> ChangedSubscription:
+        """Change a subscription to another plan, or to another version of it.
+
+        `now`: what was meant for the rest of the period is taken back as far as it is unspent, and the new
+        plan gives its part; what that costs more is to be paid first, what it costs less counts for later
+        periods. `period_end`, in a trial and while it is paused: with the next period.
+
+        plan: Id of a plan.
+
+        version: Its version; by default the one in force.
+
+        at: Default `now`.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/subscriptions/{segment('subscription', subscription)}/change",
+            repeat="keyed",
+            body={"plan": plan, "version": version, "at": at},
+            idempotency_key=idempotency_key,
+        )
+        return self._call(request, ChangedSubscription, options)
+
+    def preview_change(
+        self,
+        subscription: str,
+        *,
+        plan: str,
+        version: int | NotGiven = NOT_GIVEN,
+        at: Literal["now", "period_end"] | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> SubscriptionChangePreview:
+        """Work out what a change would come to, and make none.
+
+        plan: Id of a plan.
+
+        version: Its version; by default the one in force.
+
+        at: Default `now`.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/subscriptions/{segment('subscription', subscription)}/change/preview",
+            repeat="safe",
+            body={"plan": plan, "version": version, "at": at},
+        )
+        return self._call(request, SubscriptionChangePreview, options)
+
+    def cancel(
+        self,
+        subscription: str,
+        *,
+        at: Literal["now", "period_end"] | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Subscription:
+        """Cancel a subscription.
+
+        It ends with its period, and until then goes on as it is; `at` `now`: at once, and what is unspent of
+        the period goes with it. One that is not paid for, or is paused, ends at once.
+
+        at: Default `period_end`.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/subscriptions/{segment('subscription', subscription)}/cancel",
+            repeat="keyed",
+            body={"at": at},
+            idempotency_key=idempotency_key,
+        )
+        return self._call(request, Subscription, options)
+
+    def pause(
+        self,
+        subscription: str,
+        *,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Subscription:
+        """Pause a subscription.
+
+        Its period goes on to its end, and none follows until it is resumed.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/subscriptions/{segment('subscription', subscription)}/pause",
+            repeat="keyed",
+            idempotency_key=idempotency_key,
+        )
+        return self._call(request, Subscription, options)
+
+    def resume(
+        self,
+        subscription: str,
+        *,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Subscription:
+        """Let a subscription go on that is paused, or is to end.
+
+        If the period of a paused one is over, another begins now.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/subscriptions/{segment('subscription', subscription)}/resume",
+            repeat="keyed",
+            idempotency_key=idempotency_key,
+        )
+        return self._call(request, Subscription, options)
+
+    def get(
+        self,
+        subscription: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> Subscription:
+        """Get a subscription."""
+        request = Request(
+            method="GET",
+            path=f"/v1/subscriptions/{segment('subscription', subscription)}",
+            repeat="safe",
+        )
+        return self._call(request, Subscription, options)
+
+    def open_payment_page(
+        self,
+        subscription: str,
+        *,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Subscription:
+        """Open a page on which the customer pays for what is due.
+
+        Send the customer to `payment.page_url`. The credits are there as soon as the provider says that it is
+        paid; what they pay with is kept for the next periods. While a page is open, the same one is answered.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/subscriptions/{segment('subscription', subscription)}/payment-page",
+            repeat="keyed",
+            idempotency_key=idempotency_key,
+        )
+        return self._call(request, Subscription, options)
+
+
+class PaymentMethodsApi:
+    """Credits for each period: plans, and the subscriptions that accounts have to them."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def get(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> GetPaymentMethodAnswer:
+        """Get what the customer has left for payments without them.
+
+        account: An account: its id, or `external:` and its external id.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/payment-method",
+            repeat="safe",
+            query={"account": account},
+        )
+        return self._call(request, GetPaymentMethodAnswer, options)
+
+    def delete(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> GetPaymentMethodAnswer:
+        """Forget what the customer has left for payments without them.
+
+        Subscriptions go on; what is due is then paid for on a page.
+
+        account: An account: its id, or `external:` and its external id.
+        """
+        request = Request(
+            method="DELETE",
+            path="/v1/payment-method",
+            repeat="safe",
+            query={"account": account},
+        )
+        return self._call(request, GetPaymentMethodAnswer, options)
+
+
+class TestClocksApi:
+    """Time that tests move."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def create(
+        self,
+        *,
+        name: str | NotGiven = NOT_GIVEN,
+        now: TimeIn | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> TestClock:
+        """Make a test clock.
+
+        Open accounts with it (`test_clock` of `POST /v1/accounts`): all that time does to them follows it,
+        and nothing else.
+
+        now: Where it begins; default: now.
+        """
+        request = Request(
+            method="POST",
+            path="/v1/test-clocks",
+            repeat="never",
+            body={"name": name, "now": now},
+        )
+        return self._call(request, TestClock, options)
+
+    def list(
+        self,
+        *,
+        limit: int | NotGiven = NOT_GIVEN,
+        starting_after: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> Pages[TestClock]:
+        """List test clocks, by their ids.
+
+        limit: Items of a page; by default 20, of an export as many as fit.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/test-clocks",
+            repeat="safe",
+            query={"limit": limit, "starting_after": starting_after},
+        )
+        return Pages(self._call, request, TestClock, options)
+
+    def advance(
+        self,
+        test_clock: str,
+        *,
+        to: TimeIn,
+        options: CallOptions | None = None,
+    ) -> TestClock:
+        """Move a test clock, and every account that lives by it.
+
+        Holds, expiries, budgets, renewals and payments follow. At most two years at once; a time that it has
+        passed changes nothing.
+
+        to: RFC 3339, with a time zone.
+        """
+        request = Request(
+            method="POST",
+            path=f"/v1/test-clocks/{segment('test_clock', test_clock)}/advance",
+            repeat="never",
+            body={"to": to},
+        )
+        return self._call(request, TestClock, options)
+
+    def get(
+        self,
+        test_clock: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> TestClock:
+        """Get a test clock."""
+        request = Request(
+            method="GET",
+            path=f"/v1/test-clocks/{segment('test_clock', test_clock)}",
+            repeat="safe",
+        )
+        return self._call(request, TestClock, options)
+
+
 class WebhookEndpointsApi:
     """Who is told of events, and how that went."""
 
@@ -2341,6 +2823,14 @@ class Resources:
         self.topups = TopupsApi(call)
         #: Receipts, invoices, credit notes and monthly statements.
         self.invoices = InvoicesApi(call)
+        #: Credits for each period: plans, and the subscriptions that accounts have to them.
+        self.plans = PlansApi(call)
+        #: Credits for each period: plans, and the subscriptions that accounts have to them.
+        self.subscriptions = SubscriptionsApi(call)
+        #: Credits for each period: plans, and the subscriptions that accounts have to them.
+        self.payment_methods = PaymentMethodsApi(call)
+        #: Time that tests move.
+        self.test_clocks = TestClocksApi(call)
         #: Who is told of events, and how that went.
         self.webhook_endpoints = WebhookEndpointsApi(call)
         #: Proof that it all adds up.

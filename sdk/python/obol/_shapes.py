@@ -28,8 +28,10 @@ __all__ = [
     "AuditChecked",
     "AuditDifference",
     "Balance",
+    "BatchedCharge",
     "BudgetState",
     "BudgetTerms",
+    "ChangedSubscription",
     "Charge",
     "ChargeBatch",
     "ChargeExplanation",
@@ -50,6 +52,7 @@ __all__ = [
     "Events",
     "ExpiringCredits",
     "ExplainedGrant",
+    "GetPaymentMethodAnswer",
     "Grant",
     "GrantCost",
     "GrantCostTerms",
@@ -64,6 +67,7 @@ __all__ = [
     "InvoiceStatementCreditType",
     "InvoiceStatementInvoice",
     "InvoiceStatementUsage",
+    "InvoiceSubscription",
     "InvoiceTax",
     "JournalRecord",
     "JournalRecordEntry",
@@ -75,7 +79,17 @@ __all__ = [
     "Logout",
     "Me",
     "Membership",
+    "Money",
+    "NextRenewal",
+    "NextRenewalCredit",
     "OpenGrant",
+    "PaymentMethod",
+    "Plan",
+    "PlanCredit",
+    "PlanCreditRollover",
+    "PlanPeriod",
+    "PlanTrial",
+    "PlanWelcome",
     "PriceBook",
     "PriceBookSummary",
     "PriceLine",
@@ -89,11 +103,27 @@ __all__ = [
     "PriceTrialAccount",
     "PriceTrialSum",
     "ProblemPlace",
+    "Proration",
     "QuantityRange",
     "RateLimitTerms",
     "Refund",
+    "SetPlanCredit",
+    "SetPlanCreditRollover",
+    "SetPlanPeriod",
+    "SetPlanPrice",
+    "SetPlanTrial",
+    "SetPlanTrialCredit",
+    "SetPlanWelcome",
     "SetTopupOptionsPack",
     "SigningKey",
+    "Subscription",
+    "SubscriptionChangePreview",
+    "SubscriptionChangePreviewCredit",
+    "SubscriptionCurrentPeriod",
+    "SubscriptionLastPayment",
+    "SubscriptionPayment",
+    "SubscriptionPendingChange",
+    "TestClock",
     "Tokens",
     "Topup",
     "TopupDispute",
@@ -200,6 +230,20 @@ class Balance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BatchedCharge:
+    """Batched charge."""
+
+    #: A charge. `balance` is what the account had right after it.
+    charge: Charge | None = None
+    #: RFC 9457. Switch on `code`; each has a page at `docs`.
+    error: Mapping[str, Any] | None = None
+    #: The status that the charge alone would have had.
+    status: int
+    #: An earlier request with this key had made it.
+    replayed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class BudgetState:
     """Budget state."""
 
@@ -223,6 +267,44 @@ class BudgetTerms(TypedDict, total=False):
     period: Literal["lifetime", "day", "week", "month"]
     time_zone: str
     max_per_charge: AmountIn | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedSubscription:
+    """Changed subscription."""
+
+    object: Literal["subscription"]
+    id: str
+    account: str
+    #: `pending`: its first payment is wanted. `past_due`: a later one has failed.
+    status: Literal["trialing", "pending", "active", "past_due", "paused", "ended"]
+    plan: str
+    plan_version: int
+    plan_name: str
+    credits: Sequence[PlanCredit]
+    period: PlanPeriod
+    time_zone: str
+    price: Money | None
+    #: From which periods are counted.
+    anchor: datetime
+    current_period: SubscriptionCurrentPeriod | None
+    next_renewal: NextRenewal | None
+    #: When it ends because it was canceled; null: it was not.
+    cancels_at: datetime | None
+    pending_change: SubscriptionPendingChange | None
+    credit: Money | None
+    #: Money that is wanted. The credits come with it.
+    payment: SubscriptionPayment | None
+    last_payment: SubscriptionLastPayment | None
+    #: RFC 3339, UTC, milliseconds; null: never or not.
+    ended_at: datetime | None
+    #: `canceled` or `unpaid`; null: it has not ended.
+    ended_because: str | None
+    metadata: Mapping[str, str]
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
+    #: How the money of a change was worked out.
+    proration: Proration | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +346,7 @@ class ChargeBatch:
     object: Literal["charge_batch"]
     succeeded: int
     failed: int
-    data: Sequence[ChargeOutcome]
+    data: Sequence[BatchedCharge]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,14 +378,20 @@ class ChargeExplanation:
 class ChargeOutcome:
     """Charge outcome."""
 
-    #: A charge. `balance` is what the account had right after it.
-    charge: Charge | None = None
-    #: RFC 9457. Switch on `code`; each has a page at `docs`.
-    error: Mapping[str, Any] | None = None
-    #: The status that the charge alone would have had.
-    status: int
-    #: An earlier request with this key had made it.
-    replayed: bool
+    object: Literal["charge_outcome"]
+    id: str
+    account: str
+    charge: str
+    status: Literal["succeeded", "failed"]
+    #: Made good by this report.
+    credits: Decimal
+    credit_type: str
+    #: The grant that stands in for ended ones; null: all credits went back to where they came from.
+    grant: str | None
+    reason: str
+    balance: Balance
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -419,8 +507,9 @@ class Credits:
     #: What expires within 7 days.
     expiring_soon: Sequence[ExpiringCredits]
     key: CreditsOfKey | None
-    #: Null: the account has no subscription.
-    next_renewal: None
+    next_renewal: NextRenewal | None
+    #: The next one of each subscription, soonest first.
+    renewals: Sequence[NextRenewal]
     #: Null: the account has no automatic top-up.
     auto_top_up: None
     #: Where to buy credits.
@@ -592,6 +681,14 @@ class ExplainedGrant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GetPaymentMethodAnswer:
+    """Get payment method answer."""
+
+    #: What a customer has left for payments that are made without them.
+    payment_method: PaymentMethod | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Grant:
     """A lot of credits."""
 
@@ -699,6 +796,7 @@ class Invoice:
     #: What was paid, or of a credit note what went back; null for a statement.
     total_minor: int | None
     purchase: InvoicePurchase | None
+    subscription: InvoiceSubscription | None
     #: The invoice that this one corrects.
     corrects: InvoiceCorrects | None
     statement: InvoiceStatement | None
@@ -777,8 +875,8 @@ class InvoiceStatement:
 
 @dataclass(frozen=True, kw_only=True)
 class InvoiceStatementCreditType:
-    """closing = opening + purchased + granted − used + returned − expired − taken_back − voided. Balances count
-    credits that are not usable yet, and debts as less than nothing.
+    """closing = opening + purchased + from_plans + granted − used + returned − expired − taken_back − voided.
+    Balances count credits that are not usable yet, and debts as less than nothing.
     """
 
     credit_type: str
@@ -786,6 +884,8 @@ class InvoiceStatementCreditType:
     opening: Decimal
     #: Credits, as a decimal string in its shortest form.
     purchased: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    from_plans: Decimal
     #: Credits, as a decimal string in its shortest form.
     granted: Decimal
     #: Credits, as a decimal string in its shortest form.
@@ -831,6 +931,28 @@ class InvoiceStatementUsage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InvoiceSubscription:
+    """Invoice subscription."""
+
+    subscription: str
+    plan: str
+    plan_version: int
+    #: Name of the plan.
+    name: str
+    #: RFC 3339, UTC, milliseconds.
+    starts_at: datetime
+    #: RFC 3339, UTC, milliseconds.
+    ends_at: datetime
+    #: The difference for a change in the middle of a period.
+    is_change: bool
+    provider: str
+    #: The provider's name of the payment.
+    payment: str
+    #: RFC 3339, UTC, milliseconds.
+    paid_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class InvoiceTax:
     """Invoice tax."""
 
@@ -850,7 +972,8 @@ class JournalRecord:
     sequence: int
     #: What happened; docs/reference/journal.md lists the kinds.
     kind: str
-    #: Id of the charge, grant, hold, refund, adjustment, key, top-up or checkout session that it is about.
+    #: Id of the charge, grant, hold, refund, adjustment, key, top-up, checkout session or subscription that
+    #: it is about.
     subject: str | None
     #: `operator`, `provider`, `time`, or the id of an API key or a user.
     actor: str
@@ -996,6 +1119,35 @@ class Membership:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Money:
+    """Money."""
+
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextRenewal:
+    """Next renewal."""
+
+    subscription: str
+    plan: str
+    #: RFC 3339, UTC, milliseconds.
+    at: datetime
+    credits: Sequence[NextRenewalCredit]
+    price: Money | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextRenewalCredit:
+    """Next renewal credit."""
+
+    credit_type: str
+    #: Credits, as a decimal string in its shortest form.
+    amount: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenGrant:
     """Open grant."""
 
@@ -1011,6 +1163,84 @@ class OpenGrant:
     effective_at: datetime
     #: RFC 3339, UTC, milliseconds; null: never or not.
     expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentMethod:
+    """What a customer has left for payments that are made without them."""
+
+    object: Literal["payment_method"]
+    provider: str
+    #: `test`: nothing real is paid.
+    mode: Literal["live", "test"]
+    #: What may be shown of it, such as `visa 4242`.
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is offered for a period, in the version in force."""
+
+    object: Literal["plan"]
+    id: str
+    version: int
+    name: str
+    archived: bool
+    period: PlanPeriod
+    time_zone: str
+    credits: Sequence[PlanCredit]
+    welcome: Sequence[PlanWelcome]
+    trial: PlanTrial | None
+    price: Money | None
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanCredit:
+    """Plan credit."""
+
+    credit_type: str
+    #: Credits, as a decimal string in its shortest form.
+    amount: Decimal
+    rollover: PlanCreditRollover | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanCreditRollover:
+    """Plan credit rollover."""
+
+    percent: int
+    #: Credits, as a decimal string; null: none.
+    cap: Decimal | None
+    periods: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanPeriod:
+    """Plan period."""
+
+    unit: Literal["day", "week", "month", "year"]
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanTrial:
+    """Plan trial."""
+
+    days: int
+    credits: Sequence[NextRenewalCredit]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanWelcome:
+    """Plan welcome."""
+
+    credit_type: str
+    #: Credits, as a decimal string in its shortest form.
+    amount: Decimal
+    #: Null: for ever.
+    expires_in_days: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1173,6 +1403,19 @@ class ProblemPlace:
     detail: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Proration:
+    """How the money of a change was worked out."""
+
+    #: What was left of the period.
+    remaining_seconds: float
+    period_seconds: float
+    #: For what was left of the old plan, rounded down.
+    credited_minor: int
+    #: For as long of the new one, rounded down; for all of a period that begins now.
+    charged_minor: int
+
+
 class QuantityRange(TypedDict):
     """Quantity range."""
 
@@ -1206,6 +1449,67 @@ class Refund:
     created_at: datetime
 
 
+class _SetPlanCreditNeeded(TypedDict):
+    amount: AmountIn
+
+
+class SetPlanCredit(_SetPlanCreditNeeded, total=False):
+    """Set plan credit."""
+
+    credit_type: str
+    rollover: SetPlanCreditRollover
+
+
+class SetPlanCreditRollover(TypedDict, total=False):
+    """Without it, what is left ends with the period."""
+
+    percent: int
+    cap: AmountIn
+    periods: int
+
+
+class SetPlanPeriod(TypedDict):
+    """Set plan period."""
+
+    unit: Literal["day", "week", "month", "year"]
+    count: int
+
+
+class SetPlanPrice(TypedDict):
+    """Of each period; without it the plan costs nothing."""
+
+    amount_minor: int
+    currency: str
+
+
+class SetPlanTrial(TypedDict):
+    """Days before the first period, with credits of their own."""
+
+    days: int
+    credits: Sequence[SetPlanTrialCredit]
+
+
+class _SetPlanTrialCreditNeeded(TypedDict):
+    amount: AmountIn
+
+
+class SetPlanTrialCredit(_SetPlanTrialCreditNeeded, total=False):
+    """Set plan trial credit."""
+
+    credit_type: str
+
+
+class _SetPlanWelcomeNeeded(TypedDict):
+    amount: AmountIn
+
+
+class SetPlanWelcome(_SetPlanWelcomeNeeded, total=False):
+    """Set plan welcome."""
+
+    credit_type: str
+    expires_in_days: int | None
+
+
 class _SetTopupOptionsPackNeeded(TypedDict):
     id: str
     name: str
@@ -1230,6 +1534,139 @@ class SigningKey:
     kid: str
     alg: str
     use: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """A plan that an account has: what it gives, what comes next, and what is to be paid."""
+
+    object: Literal["subscription"]
+    id: str
+    account: str
+    #: `pending`: its first payment is wanted. `past_due`: a later one has failed.
+    status: Literal["trialing", "pending", "active", "past_due", "paused", "ended"]
+    plan: str
+    plan_version: int
+    plan_name: str
+    credits: Sequence[PlanCredit]
+    period: PlanPeriod
+    time_zone: str
+    price: Money | None
+    #: From which periods are counted.
+    anchor: datetime
+    current_period: SubscriptionCurrentPeriod | None
+    next_renewal: NextRenewal | None
+    #: When it ends because it was canceled; null: it was not.
+    cancels_at: datetime | None
+    pending_change: SubscriptionPendingChange | None
+    credit: Money | None
+    #: Money that is wanted. The credits come with it.
+    payment: SubscriptionPayment | None
+    last_payment: SubscriptionLastPayment | None
+    #: RFC 3339, UTC, milliseconds; null: never or not.
+    ended_at: datetime | None
+    #: `canceled` or `unpaid`; null: it has not ended.
+    ended_because: str | None
+    metadata: Mapping[str, str]
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionChangePreview:
+    """What a change would come to if it was made now. What is spent of the old plan is taken off what the new
+    one gives.
+    """
+
+    object: Literal["subscription_change_preview"]
+    plan: str
+    plan_version: int
+    takes_effect: Literal["now", "with_payment", "period_end"]
+    #: How the money of a change was worked out.
+    proration: Proration | None
+    credits: Sequence[SubscriptionChangePreviewCredit]
+    to_pay: Money | None
+    credit: Money | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionChangePreviewCredit:
+    """Subscription change preview credit."""
+
+    credit_type: str
+    #: Of the old plan, for what is left of the period.
+    unused: Decimal
+    #: Of the new plan, for what follows.
+    due: Decimal
+    #: Taken back of what is unspent.
+    taken: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    given: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionCurrentPeriod:
+    """Subscription current period."""
+
+    #: RFC 3339, UTC, milliseconds.
+    start: datetime
+    #: RFC 3339, UTC, milliseconds.
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionLastPayment:
+    """Subscription last payment."""
+
+    amount_minor: int
+    currency: str
+    payment: str
+    #: RFC 3339, UTC, milliseconds.
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionPayment:
+    """Money that is wanted. The credits come with it."""
+
+    amount_minor: int
+    currency: str
+    pays_for: Literal["period", "change"]
+    state: Literal["wanted", "in_flight", "on_its_way"]
+    #: Where the customer pays; null: no page was opened for it.
+    page_url: str | None
+    #: Since anything was last paid.
+    declines: int
+    #: The provider's reason, or `no_payment_method`, or `page_expired`.
+    last_failure: str | None
+    #: When it is tried again without the customer; null: not before they do something.
+    next_attempt_at: datetime | None
+    #: When the subscription ends unless it is paid for; null: nothing has failed yet.
+    ends_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriptionPendingChange:
+    """Subscription pending change."""
+
+    plan: str
+    plan_version: int
+    waits_for: Literal["period_end", "payment"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestClock:
+    """A clock that tests move: accounts that were opened with it live by it."""
+
+    object: Literal["test_clock"]
+    id: str
+    name: str
+    #: RFC 3339, UTC, milliseconds.
+    now: datetime
+    #: `advancing`: not every account that lives by it has got so far.
+    status: Literal["ready", "advancing"]
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

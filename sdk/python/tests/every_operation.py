@@ -32,6 +32,7 @@ async def call_every_operation(operator: Any, customer: CustomerOf, email: str, 
     await _purchases(operator, account.id, wait, page)
     await _invoices(operator, account.id, wait, page)
     await _webhooks(operator, wait, page)
+    await _plans(operator, account.id, wait, page)
     await _users(operator, customer, account.id, email, wait, page)
     now = datetime.now(timezone.utc)
     await wait(operator.price_books.try_out(prices=prices, start=now - timedelta(minutes=1), end=now + timedelta(minutes=1)))
@@ -70,6 +71,7 @@ async def _charges(operator: Any, account: str, wait: Any, page: Any) -> None:
     await wait(operator.charges.get(charge.id))
     await wait(operator.charges.explain(charge.id))
     await wait(operator.charges.refund(charge.id, amount=Decimal("0.5"), reason="noise"))
+    await wait(operator.charges.report_outcome(charge.id, status="failed", reason="the model crashed"))
     unit = {"account": account, "operation": "unit"}
     await wait(operator.charges.create_batch(charges=[unit, {**unit, "quantity": 1_000_000}]))
     await page(operator.charges.list(account=account))
@@ -121,6 +123,34 @@ async def _webhooks(operator: Any, wait: Any, page: Any) -> None:
     await wait(endpoints.resend(endpoint.id, event=event.id))
     await wait(endpoints.replay(endpoint.id, start=datetime.now(timezone.utc) - timedelta(minutes=1)))
     await wait(endpoints.delete(endpoint.id))
+
+
+async def _plans(operator: Any, account: str, wait: Any, page: Any) -> None:
+    plans, subscriptions = operator.plans, operator.subscriptions
+    price = {"amount_minor": 900, "currency": "eur"}
+    rollover = {"percent": 50, "cap": Decimal(20)}
+    await wait(plans.set("pro", name="Pro", credits=[{"amount": Decimal(100), "rollover": rollover}], price=price))
+    weekly = {"unit": "week", "count": 1}
+    await wait(plans.set("free", name="Free", credits=[{"amount": 10}], period=weekly))
+    await wait(plans.set("more", name="More", credits=[{"amount": "20"}], period=weekly))
+    await wait(plans.get("pro", version=1))
+    await page(plans.list())
+    paid = await wait(subscriptions.create(account=account, plan="pro"))
+    await wait(subscriptions.open_payment_page(paid.id))
+    await wait(subscriptions.cancel(paid.id, at="now"))
+    free = await wait(subscriptions.create(account=account, plan="free"))
+    await wait(subscriptions.preview_change(free.id, plan="more"))
+    await wait(subscriptions.change(free.id, plan="more"))
+    await wait(subscriptions.pause(free.id))
+    await wait(subscriptions.resume(free.id))
+    await wait(subscriptions.get(free.id))
+    await page(subscriptions.list(account=account))
+    await wait(operator.payment_methods.get(account=account))
+    await wait(operator.payment_methods.delete(account=account))
+    clock = await wait(operator.test_clocks.create(name="a month", now=datetime(2031, 1, 31, tzinfo=timezone.utc)))
+    await wait(operator.test_clocks.advance(clock.id, to=datetime(2031, 2, 28, tzinfo=timezone.utc)))
+    await wait(operator.test_clocks.get(clock.id))
+    await page(operator.test_clocks.list())
 
 
 _PASSWORD = "correct horse battery staple"

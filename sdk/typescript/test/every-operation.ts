@@ -29,6 +29,7 @@ export async function callEveryOperation({ operator, customer, nobody }: Clients
   await callPurchases(operator, account.id)
   await callInvoices(operator, account.id)
   await callWebhooks(operator)
+  await callPlans(operator, account.id)
   await callUsers({ operator, customer, nobody }, account.id)
   const start = new Date(Date.now() - 60_000)
   await operator.priceBooks.tryOut({ prices, start, end: new Date(start.getTime() + 120_000) })
@@ -64,6 +65,7 @@ async function callCharges(operator: Obol, account: string): Promise<void> {
   await operator.charges.get(charge.id)
   await operator.charges.explain(charge.id)
   await operator.charges.refund(charge.id, { amount: '0.5', reason: 'noise' })
+  await operator.charges.reportOutcome(charge.id, { status: 'failed', reason: 'the model crashed' })
   const charges = [
     { account, operation: 'unit' },
     { account, operation: 'unit', quantity: 1_000_000 },
@@ -123,6 +125,31 @@ async function callWebhooks(operator: Obol): Promise<void> {
   await operator.webhookEndpoints.resend(id, { event: data[0]?.id ?? '' })
   await operator.webhookEndpoints.replay(id, { start: new Date(Date.now() - 60_000) })
   await operator.webhookEndpoints.delete(id)
+}
+
+async function callPlans({ plans, subscriptions, paymentMethods, testClocks }: Obol, account: string): Promise<void> {
+  const price = { amount_minor: 900, currency: 'eur' }
+  await plans.set('pro', { name: 'Pro', credits: [{ amount: '100', rollover: { percent: 50, cap: '20' } }], price })
+  await plans.set('free', { name: 'Free', credits: [{ amount: '10' }], period: { unit: 'week', count: 1 } })
+  await plans.set('more', { name: 'More', credits: [{ amount: '20' }], period: { unit: 'week', count: 1 } })
+  await plans.get('pro', { version: 1 })
+  await plans.list().page()
+  const { id: paid } = await subscriptions.create({ account, plan: 'pro' })
+  await subscriptions.openPaymentPage(paid)
+  await subscriptions.cancel(paid, { at: 'now' })
+  const { id } = await subscriptions.create({ account, plan: 'free' })
+  await subscriptions.previewChange(id, { plan: 'more' })
+  await subscriptions.change(id, { plan: 'more' })
+  await subscriptions.pause(id)
+  await subscriptions.resume(id)
+  await subscriptions.get(id)
+  await subscriptions.list({ account }).page()
+  await paymentMethods.get({ account })
+  await paymentMethods.delete({ account })
+  const clock = await testClocks.create({ name: 'a month', now: '2031-01-31T09:00:00Z' })
+  await testClocks.advance(clock.id, { to: '2031-02-28T09:00:00Z' })
+  await testClocks.get(clock.id)
+  await testClocks.list().page()
 }
 
 const PASSWORD = 'correct horse battery staple'

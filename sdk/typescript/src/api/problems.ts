@@ -14,6 +14,17 @@ import {
 } from '../errors.ts'
 
 /**
+ * 409 `account_has_test_clock`: The account lives by a test clock, so it takes no real money and gets no monthly statements.
+ *
+ * Pay with play money (the sandbox, or a test key of the provider), and read what moved in the journal; or use an account that lives in real time.
+ */
+export class AccountHasTestClockError extends ConflictError {
+  override readonly name: string = 'AccountHasTestClockError'
+  override readonly whatToDo: string =
+    'Pay with play money (the sandbox, or a test key of the provider), and read what moved in the journal; or use an account that lives in real time.'
+}
+
+/**
  * 404 `account_not_found`: No account has this id or external id.
  *
  * Check the id. An external id is written `external:<id>`.
@@ -34,6 +45,17 @@ export class AccountSuspendedError extends PermissionDeniedError {
 }
 
 /**
+ * 409 `already_subscribed`: The account has a subscription to the plan that has not ended.
+ *
+ * Change the subscription that the account has (`POST /v1/subscriptions/{subscription}/change`), or cancel it first.
+ */
+export class AlreadySubscribedError extends ConflictError {
+  override readonly name: string = 'AlreadySubscribedError'
+  override readonly whatToDo: string =
+    'Change the subscription that the account has (`POST /v1/subscriptions/{subscription}/change`), or cancel it first.'
+}
+
+/**
  * 400 `amount_out_of_range`: The credits would leave the range of ±9.2·10¹² that an account can hold.
  *
  * Use smaller amounts, or a credit that is worth more.
@@ -41,6 +63,16 @@ export class AccountSuspendedError extends PermissionDeniedError {
 export class AmountOutOfRangeError extends BadRequestError {
   override readonly name: string = 'AmountOutOfRangeError'
   override readonly whatToDo: string = 'Use smaller amounts, or a credit that is worth more.'
+}
+
+/**
+ * 400 `anchor_in_future`: Periods are to be counted from a moment that is to come.
+ *
+ * Send an `anchor` that has passed, or none: periods are then counted from now.
+ */
+export class AnchorInFutureError extends BadRequestError {
+  override readonly name: string = 'AnchorInFutureError'
+  override readonly whatToDo: string = 'Send an `anchor` that has passed, or none: periods are then counted from now.'
 }
 
 /**
@@ -654,6 +686,16 @@ export class NothingToDisputeError extends ConflictError {
 }
 
 /**
+ * 409 `nothing_to_pay`: Nothing is to be paid for the subscription now.
+ *
+ * Nothing: the next payment is due with the next period.
+ */
+export class NothingToPayError extends ConflictError {
+  override readonly name: string = 'NothingToPayError'
+  override readonly whatToDo: string = 'Nothing: the next payment is due with the next period.'
+}
+
+/**
  * 409 `nothing_to_simulate`: What the sandbox is to let happen cannot happen to this payment as it is.
  *
  * Let a dispute begin before it ends, and refund before a refund fails.
@@ -715,6 +757,57 @@ export class PackNotFoundError extends NotFoundError {
 export class PasswordUnacceptableError extends BadRequestError {
   override readonly name: string = 'PasswordUnacceptableError'
   override readonly whatToDo: string = 'Choose 15 characters or more: several words that do not belong together make a good one.'
+}
+
+/**
+ * 409 `payment_in_flight`: A payment for the subscription is being made, and nobody knows yet what comes of it.
+ *
+ * Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}` shows it.
+ */
+export class PaymentInFlightError extends ConflictError {
+  override readonly name: string = 'PaymentInFlightError'
+  override readonly whatToDo: string =
+    'Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}` shows it.'
+}
+
+/**
+ * 409 `plan_archived`: The plan is not offered any more.
+ *
+ * Choose another plan, or offer it again with `PUT /v1/plans/{plan}`.
+ */
+export class PlanArchivedError extends ConflictError {
+  override readonly name: string = 'PlanArchivedError'
+  override readonly whatToDo: string = 'Choose another plan, or offer it again with `PUT /v1/plans/{plan}`.'
+}
+
+/**
+ * 409 `plan_currency_differs`: The plan costs another currency than the one before it, so the difference cannot be worked out.
+ *
+ * Change to a plan of the same currency, or cancel the subscription and subscribe to the other plan.
+ */
+export class PlanCurrencyDiffersError extends ConflictError {
+  override readonly name: string = 'PlanCurrencyDiffersError'
+  override readonly whatToDo: string = 'Change to a plan of the same currency, or cancel the subscription and subscribe to the other plan.'
+}
+
+/**
+ * 404 `plan_not_found`: No plan has this id, or this version.
+ *
+ * Check id and version; `GET /v1/plans` lists the plans.
+ */
+export class PlanNotFoundError extends NotFoundError {
+  override readonly name: string = 'PlanNotFoundError'
+  override readonly whatToDo: string = 'Check id and version; `GET /v1/plans` lists the plans.'
+}
+
+/**
+ * 409 `plan_unchanged`: The subscription has this version of the plan already.
+ *
+ * Nothing: the subscription has this version of the plan.
+ */
+export class PlanUnchangedError extends ConflictError {
+  override readonly name: string = 'PlanUnchangedError'
+  override readonly whatToDo: string = 'Nothing: the subscription has this version of the plan.'
 }
 
 /**
@@ -885,6 +978,68 @@ export class SignatureInvalidError extends BadRequestError {
 }
 
 /**
+ * 409 `subscription_not_active`: The subscription is paused, in its trial, or to end with its period.
+ *
+ * Resume it first (`POST /v1/subscriptions/{subscription}/resume`), or wait until its trial is over.
+ */
+export class SubscriptionNotActiveError extends ConflictError {
+  override readonly name: string = 'SubscriptionNotActiveError'
+  override readonly whatToDo: string = 'Resume it first (`POST /v1/subscriptions/{subscription}/resume`), or wait until its trial is over.'
+}
+
+/**
+ * 404 `subscription_not_found`: No subscription has this id, or it has ended.
+ *
+ * Check the id; `GET /v1/subscriptions` lists those that have not ended.
+ */
+export class SubscriptionNotFoundError extends NotFoundError {
+  override readonly name: string = 'SubscriptionNotFoundError'
+  override readonly whatToDo: string = 'Check the id; `GET /v1/subscriptions` lists those that have not ended.'
+}
+
+/**
+ * 409 `subscription_not_paused`: The subscription is neither paused nor to end with its period.
+ *
+ * Nothing: it goes on anyway.
+ */
+export class SubscriptionNotPausedError extends ConflictError {
+  override readonly name: string = 'SubscriptionNotPausedError'
+  override readonly whatToDo: string = 'Nothing: it goes on anyway.'
+}
+
+/**
+ * 409 `subscription_unpaid`: The period of the subscription that has begun is not paid for.
+ *
+ * Pay for the period first: `POST /v1/subscriptions/{subscription}/payment-page` opens a page for that.
+ */
+export class SubscriptionUnpaidError extends ConflictError {
+  override readonly name: string = 'SubscriptionUnpaidError'
+  override readonly whatToDo: string =
+    'Pay for the period first: `POST /v1/subscriptions/{subscription}/payment-page` opens a page for that.'
+}
+
+/**
+ * 404 `test_clock_not_found`: No test clock has this id.
+ *
+ * Check the id; `GET /v1/test-clocks` lists them.
+ */
+export class TestClockNotFoundError extends NotFoundError {
+  override readonly name: string = 'TestClockNotFoundError'
+  override readonly whatToDo: string = 'Check the id; `GET /v1/test-clocks` lists them.'
+}
+
+/**
+ * 403 `test_clocks_off`: The server has no test clocks.
+ *
+ * Run a server for tests with `OBOL_TEST_CLOCKS=on`; `obol dev` has them. Never on a server with real customers.
+ */
+export class TestClocksOffError extends PermissionDeniedError {
+  override readonly name: string = 'TestClocksOffError'
+  override readonly whatToDo: string =
+    'Run a server for tests with `OBOL_TEST_CLOCKS=on`; `obol dev` has them. Never on a server with real customers.'
+}
+
+/**
  * 401 `token_expired`: The access token is past its time.
  *
  * Get the next one with the refresh token: `POST /v1/auth/refresh`.
@@ -903,6 +1058,16 @@ export class TooManyAttemptsError extends TryLaterError {
   override readonly name: string = 'TooManyAttemptsError'
   override readonly whatToDo: string =
     'Wait for Retry-After seconds. What is signed in already goes on working, and a reset of the password by the operator lets in at once.'
+}
+
+/**
+ * 409 `too_many_clock_accounts`: As many accounts live by the test clock as may.
+ *
+ * Make another clock.
+ */
+export class TooManyClockAccountsError extends ConflictError {
+  override readonly name: string = 'TooManyClockAccountsError'
+  override readonly whatToDo: string = 'Make another clock.'
 }
 
 /**
@@ -984,6 +1149,16 @@ export class TooManyStreamsError extends TryLaterError {
   override readonly name: string = 'TooManyStreamsError'
   override readonly whatToDo: string =
     'Close streams that are not used: one is enough for a page or a process. Then wait for Retry-After seconds.'
+}
+
+/**
+ * 409 `too_many_subscriptions`: The account has as many subscriptions as one account may have.
+ *
+ * Cancel some of them, at once, first.
+ */
+export class TooManySubscriptionsError extends ConflictError {
+  override readonly name: string = 'TooManySubscriptionsError'
+  override readonly whatToDo: string = 'Cancel some of them, at once, first.'
 }
 
 /**
@@ -1185,9 +1360,12 @@ export class WrongPasswordError extends PermissionDeniedError {
 
 /** The class of each code. */
 export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<string, ApiErrorClass>([
+  ['account_has_test_clock', AccountHasTestClockError],
   ['account_not_found', AccountNotFoundError],
   ['account_suspended', AccountSuspendedError],
+  ['already_subscribed', AlreadySubscribedError],
   ['amount_out_of_range', AmountOutOfRangeError],
+  ['anchor_in_future', AnchorInFutureError],
   ['authentication_required', AuthenticationRequiredError],
   ['body_too_large', BodyTooLargeError],
   ['capture_exceeds_hold', CaptureExceedsHoldError],
@@ -1238,12 +1416,18 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['not_found', AddressNotFoundError],
   ['not_ready', NotReadyError],
   ['nothing_to_dispute', NothingToDisputeError],
+  ['nothing_to_pay', NothingToPayError],
   ['nothing_to_simulate', NothingToSimulateError],
   ['operation_not_allowed', OperationNotAllowedError],
   ['operator_key_required', OperatorKeyRequiredError],
   ['overloaded', OverloadedError],
   ['pack_not_found', PackNotFoundError],
   ['password_unacceptable', PasswordUnacceptableError],
+  ['payment_in_flight', PaymentInFlightError],
+  ['plan_archived', PlanArchivedError],
+  ['plan_currency_differs', PlanCurrencyDiffersError],
+  ['plan_not_found', PlanNotFoundError],
+  ['plan_unchanged', PlanUnchangedError],
   ['price_not_configured', PriceNotConfiguredError],
   ['provider_changed', ProviderChangedError],
   ['provider_unavailable', ProviderUnavailableError],
@@ -1258,8 +1442,15 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['scope_required', ScopeRequiredError],
   ['session_ended', SessionEndedError],
   ['signature_invalid', SignatureInvalidError],
+  ['subscription_not_active', SubscriptionNotActiveError],
+  ['subscription_not_found', SubscriptionNotFoundError],
+  ['subscription_not_paused', SubscriptionNotPausedError],
+  ['subscription_unpaid', SubscriptionUnpaidError],
+  ['test_clock_not_found', TestClockNotFoundError],
+  ['test_clocks_off', TestClocksOffError],
   ['token_expired', TokenExpiredError],
   ['too_many_attempts', TooManyAttemptsError],
+  ['too_many_clock_accounts', TooManyClockAccountsError],
   ['too_many_keys', TooManyKeysError],
   ['too_many_memberships', TooManyMembershipsError],
   ['too_many_open_checkouts', TooManyOpenCheckoutsError],
@@ -1268,6 +1459,7 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['too_many_refunds', TooManyRefundsError],
   ['too_many_resends', TooManyResendsError],
   ['too_many_streams', TooManyStreamsError],
+  ['too_many_subscriptions', TooManySubscriptionsError],
   ['too_many_webhook_endpoints', TooManyWebhookEndpointsError],
   ['topup_amount_out_of_range', TopupAmountOutOfRangeError],
   ['topup_not_found', TopupNotFoundError],

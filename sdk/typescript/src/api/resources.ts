@@ -7,12 +7,17 @@ import type {
   AcceptInvitationBody,
   Account,
   Adjustment,
+  AdvanceTestClockBody,
   Audit,
+  CancelSubscriptionBody,
   CaptureHoldBody,
+  ChangedSubscription,
   ChangePasswordBody,
+  ChangeSubscriptionBody,
   Charge,
   ChargeBatch,
   ChargeExplanation,
+  ChargeOutcome,
   CheckoutSession,
   CreateAccountBody,
   CreateAdjustmentBody,
@@ -23,14 +28,20 @@ import type {
   CreateGrantBody,
   CreateHoldBody,
   CreateKeyBody,
+  CreateSubscriptionBody,
+  CreateTestClockBody,
   CreateWebhookEndpointBody,
   Credits,
+  DeletePaymentMethodQuery,
   DetailedCharge,
   Estimate,
   Events,
   ExtendHoldBody,
   GetAccountCreditsQuery,
   GetCreditsQuery,
+  GetPaymentMethodAnswer,
+  GetPaymentMethodQuery,
+  GetPlanQuery,
   GetUsageQuery,
   Grant,
   Hold,
@@ -51,13 +62,17 @@ import type {
   ListInvoicesQuery,
   ListJournalQuery,
   ListKeysQuery,
+  ListPlansQuery,
   ListPriceBooksQuery,
+  ListSubscriptionsQuery,
+  ListTestClocksQuery,
   ListTopupsQuery,
   ListUsersQuery,
   ListWebhookAttemptsQuery,
   ListWebhookEndpointsQuery,
   Logout,
   Me,
+  Plan,
   PriceBook,
   PriceBookSummary,
   PriceTrial,
@@ -67,15 +82,20 @@ import type {
   RefundChargeBody,
   RefundTopupBody,
   ReplayEventsBody,
+  ReportChargeOutcomeBody,
   ResendEventBody,
   ResetPasswordBody,
   RotateKeyBody,
   RotateWebhookSecretBody,
   SetMembershipBody,
+  SetPlanBody,
   SetTopupOptionsBody,
   SignInBody,
   SignOutBody,
   SimulateTopupEventBody,
+  Subscription,
+  SubscriptionChangePreview,
+  TestClock,
   Tokens,
   Topup,
   TopupOptions,
@@ -332,6 +352,15 @@ export class ChargesApi extends Resource {
    */
   refund(charge: string, body: RefundChargeBody = {}, options?: KeyedCallOptions): Promise<Refund> {
     return this.call({ method: 'POST', path: `/v1/charges/${segment('charge', charge)}/refund`, repeat: 'keyed', body }, options)
+  }
+
+  /**
+   * Report what became of charged work.
+   *
+   * What `failed` is given back by itself, as far as `OBOL_MAKE_GOOD_PERCENT` goes and as it was not refunded before: reported again, nothing more. It has a kind of record of its own, so that it is told apart from refunds.
+   */
+  reportOutcome(charge: string, body: ReportChargeOutcomeBody, options?: KeyedCallOptions): Promise<ChargeOutcome> {
+    return this.call({ method: 'POST', path: `/v1/charges/${segment('charge', charge)}/outcome`, repeat: 'keyed', body }, options)
   }
 }
 
@@ -726,6 +755,170 @@ export class InvoicesApi extends Resource {
   }
 }
 
+/** Credits for each period: plans, and the subscriptions that accounts have to them. */
+export class PlansApi extends Resource {
+  /**
+   * Set a plan.
+   *
+   * A new version from now on, unless it says what the one in force says. Who subscribed to an earlier version keeps that one until their plan is changed.
+   */
+  set(plan: string, body: SetPlanBody, options?: CallOptions): Promise<Plan> {
+    return this.call({ method: 'PUT', path: `/v1/plans/${segment('plan', plan)}`, repeat: 'safe', body }, options)
+  }
+
+  /** Get a plan, in the version in force or in another. */
+  get(plan: string, query: GetPlanQuery = {}, options?: CallOptions): Promise<Plan> {
+    return this.call({ method: 'GET', path: `/v1/plans/${segment('plan', plan)}`, repeat: 'safe', query }, options)
+  }
+
+  /**
+   * List plans, by their ids.
+   *
+   * Archived ones are listed as well: look at `archived`.
+   */
+  list(query: ListPlansQuery = {}, options?: CallOptions): Pages<Plan> {
+    return new Pages(this.call, { method: 'GET', path: '/v1/plans', repeat: 'safe', query }, options)
+  }
+}
+
+/** Credits for each period: plans, and the subscriptions that accounts have to them. */
+export class SubscriptionsApi extends Resource {
+  /**
+   * Subscribe an account to a plan.
+   *
+   * Credits come at once; of a plan that costs something, with the payment: by what the customer left for that, or on a page (`POST /v1/subscriptions/{subscription}/payment-page`). Needs an `Idempotency-Key`; sent again with it, the subscription is answered as it has become.
+   */
+  create(body: CreateSubscriptionBody, options?: KeyedCallOptions): Promise<Subscription> {
+    return this.call({ method: 'POST', path: '/v1/subscriptions', repeat: 'keyed', body }, options)
+  }
+
+  /** List an account's subscriptions, newest first. */
+  list(query: ListSubscriptionsQuery = {}, options?: CallOptions): Pages<Subscription> {
+    return new Pages(this.call, { method: 'GET', path: '/v1/subscriptions', repeat: 'safe', query }, options)
+  }
+
+  /**
+   * Change a subscription to another plan, or to another version of it.
+   *
+   * `now`: what was meant for the rest of the period is taken back as far as it is unspent, and the new plan gives its part; what that costs more is to be paid first, what it costs less counts for later periods. `period_end`, in a trial and while it is paused: with the next period.
+   */
+  change(subscription: string, body: ChangeSubscriptionBody, options?: KeyedCallOptions): Promise<ChangedSubscription> {
+    return this.call(
+      { method: 'POST', path: `/v1/subscriptions/${segment('subscription', subscription)}/change`, repeat: 'keyed', body },
+      options,
+    )
+  }
+
+  /** Work out what a change would come to, and make none. */
+  previewChange(subscription: string, body: ChangeSubscriptionBody, options?: CallOptions): Promise<SubscriptionChangePreview> {
+    return this.call(
+      { method: 'POST', path: `/v1/subscriptions/${segment('subscription', subscription)}/change/preview`, repeat: 'safe', body },
+      options,
+    )
+  }
+
+  /**
+   * Cancel a subscription.
+   *
+   * It ends with its period, and until then goes on as it is; `at` `now`: at once, and what is unspent of the period goes with it. One that is not paid for, or is paused, ends at once.
+   */
+  cancel(subscription: string, body: CancelSubscriptionBody = {}, options?: KeyedCallOptions): Promise<Subscription> {
+    return this.call(
+      { method: 'POST', path: `/v1/subscriptions/${segment('subscription', subscription)}/cancel`, repeat: 'keyed', body },
+      options,
+    )
+  }
+
+  /**
+   * Pause a subscription.
+   *
+   * Its period goes on to its end, and none follows until it is resumed.
+   */
+  pause(subscription: string, options?: KeyedCallOptions): Promise<Subscription> {
+    return this.call({ method: 'POST', path: `/v1/subscriptions/${segment('subscription', subscription)}/pause`, repeat: 'keyed' }, options)
+  }
+
+  /**
+   * Let a subscription go on that is paused, or is to end.
+   *
+   * If the period of a paused one is over, another begins now.
+   */
+  resume(subscription: string, options?: KeyedCallOptions): Promise<Subscription> {
+    return this.call(
+      { method: 'POST', path: `/v1/subscriptions/${segment('subscription', subscription)}/resume`, repeat: 'keyed' },
+      options,
+    )
+  }
+
+  /** Get a subscription. */
+  get(subscription: string, options?: CallOptions): Promise<Subscription> {
+    return this.call({ method: 'GET', path: `/v1/subscriptions/${segment('subscription', subscription)}`, repeat: 'safe' }, options)
+  }
+
+  /**
+   * Open a page on which the customer pays for what is due.
+   *
+   * Send the customer to `payment.page_url`. The credits are there as soon as the provider says that it is paid; what they pay with is kept for the next periods. While a page is open, the same one is answered.
+   */
+  openPaymentPage(subscription: string, options?: KeyedCallOptions): Promise<Subscription> {
+    return this.call(
+      { method: 'POST', path: `/v1/subscriptions/${segment('subscription', subscription)}/payment-page`, repeat: 'keyed' },
+      options,
+    )
+  }
+}
+
+/** Credits for each period: plans, and the subscriptions that accounts have to them. */
+export class PaymentMethodsApi extends Resource {
+  /** Get what the customer has left for payments without them. */
+  get(query: GetPaymentMethodQuery = {}, options?: CallOptions): Promise<GetPaymentMethodAnswer> {
+    return this.call({ method: 'GET', path: '/v1/payment-method', repeat: 'safe', query }, options)
+  }
+
+  /**
+   * Forget what the customer has left for payments without them.
+   *
+   * Subscriptions go on; what is due is then paid for on a page.
+   */
+  delete(query: DeletePaymentMethodQuery = {}, options?: CallOptions): Promise<GetPaymentMethodAnswer> {
+    return this.call({ method: 'DELETE', path: '/v1/payment-method', repeat: 'safe', query }, options)
+  }
+}
+
+/** Time that tests move. */
+export class TestClocksApi extends Resource {
+  /**
+   * Make a test clock.
+   *
+   * Open accounts with it (`test_clock` of `POST /v1/accounts`): all that time does to them follows it, and nothing else.
+   */
+  create(body: CreateTestClockBody = {}, options?: CallOptions): Promise<TestClock> {
+    return this.call({ method: 'POST', path: '/v1/test-clocks', repeat: 'never', body }, options)
+  }
+
+  /** List test clocks, by their ids. */
+  list(query: ListTestClocksQuery = {}, options?: CallOptions): Pages<TestClock> {
+    return new Pages(this.call, { method: 'GET', path: '/v1/test-clocks', repeat: 'safe', query }, options)
+  }
+
+  /**
+   * Move a test clock, and every account that lives by it.
+   *
+   * Holds, expiries, budgets, renewals and payments follow. At most two years at once; a time that it has passed changes nothing.
+   */
+  advance(testClock: string, body: AdvanceTestClockBody, options?: CallOptions): Promise<TestClock> {
+    return this.call(
+      { method: 'POST', path: `/v1/test-clocks/${segment('test_clock', testClock)}/advance`, repeat: 'never', body },
+      options,
+    )
+  }
+
+  /** Get a test clock. */
+  get(testClock: string, options?: CallOptions): Promise<TestClock> {
+    return this.call({ method: 'GET', path: `/v1/test-clocks/${segment('test_clock', testClock)}`, repeat: 'safe' }, options)
+  }
+}
+
 /** Who is told of events, and how that went. */
 export class WebhookEndpointsApi extends Resource {
   /**
@@ -894,6 +1087,14 @@ export class Resources {
   readonly topups: TopupsApi
   /** Receipts, invoices, credit notes and monthly statements. */
   readonly invoices: InvoicesApi
+  /** Credits for each period: plans, and the subscriptions that accounts have to them. */
+  readonly plans: PlansApi
+  /** Credits for each period: plans, and the subscriptions that accounts have to them. */
+  readonly subscriptions: SubscriptionsApi
+  /** Credits for each period: plans, and the subscriptions that accounts have to them. */
+  readonly paymentMethods: PaymentMethodsApi
+  /** Time that tests move. */
+  readonly testClocks: TestClocksApi
   /** Who is told of events, and how that went. */
   readonly webhookEndpoints: WebhookEndpointsApi
   /** Proof that it all adds up. */
@@ -920,6 +1121,10 @@ export class Resources {
     this.checkoutSessions = new CheckoutSessionsApi(call)
     this.topups = new TopupsApi(call)
     this.invoices = new InvoicesApi(call)
+    this.plans = new PlansApi(call)
+    this.subscriptions = new SubscriptionsApi(call)
+    this.paymentMethods = new PaymentMethodsApi(call)
+    this.testClocks = new TestClocksApi(call)
     this.webhookEndpoints = new WebhookEndpointsApi(call)
     this.audit = new AuditApi(call)
   }

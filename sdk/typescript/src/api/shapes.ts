@@ -47,6 +47,12 @@ export interface Adjustment {
   readonly created_at: Time
 }
 
+/** What `testClocks.advance` takes. */
+export interface AdvanceTestClockBody {
+  /** RFC 3339, with a time zone. */
+  readonly to: Time | Date
+}
+
 /** Audit. */
 export interface Audit {
   readonly object: 'audit'
@@ -84,6 +90,18 @@ export interface Balance {
   readonly available: Amount
 }
 
+/** Batched charge. */
+export interface BatchedCharge {
+  /** A charge. `balance` is what the account had right after it. */
+  readonly charge?: Charge
+  /** RFC 9457. Switch on `code`; each has a page at `docs`. */
+  readonly error?: ProblemBody
+  /** The status that the charge alone would have had. */
+  readonly status: number
+  /** An earlier request with this key had made it. */
+  readonly replayed: boolean
+}
+
 /** Budget state. */
 export interface BudgetState {
   /** Credits, as a decimal string; null: none. */
@@ -111,6 +129,12 @@ export interface BudgetTerms {
   readonly max_per_charge?: Amount | null
 }
 
+/** What `subscriptions.cancel` takes. */
+export interface CancelSubscriptionBody {
+  /** Default `period_end`. */
+  readonly at?: 'now' | 'period_end'
+}
+
 /** What `holds.capture` takes. */
 export interface CaptureHoldBody {
   /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
@@ -135,6 +159,52 @@ export interface ChangePasswordBody {
   readonly current_password: string
   /** The new password: 15 characters or more, 512 bytes at most. */
   readonly password: string
+}
+
+/** What `subscriptions.change` takes. */
+export interface ChangeSubscriptionBody {
+  /** Id of a plan. */
+  readonly plan: string
+  /** Its version; by default the one in force. */
+  readonly version?: number
+  /** Default `now`. */
+  readonly at?: 'now' | 'period_end'
+}
+
+/** Changed subscription. */
+export interface ChangedSubscription {
+  readonly object: 'subscription'
+  readonly id: string
+  readonly account: string
+  /** `pending`: its first payment is wanted. `past_due`: a later one has failed. */
+  readonly status: 'trialing' | 'pending' | 'active' | 'past_due' | 'paused' | 'ended'
+  readonly plan: string
+  readonly plan_version: number
+  readonly plan_name: string
+  readonly credits: readonly PlanCredit[]
+  readonly period: PlanPeriod
+  readonly time_zone: string
+  readonly price: Money | null
+  /** From which periods are counted. */
+  readonly anchor: Time
+  readonly current_period: SubscriptionCurrentPeriod | null
+  readonly next_renewal: NextRenewal | null
+  /** When it ends because it was canceled; null: it was not. */
+  readonly cancels_at: Time | null
+  readonly pending_change: SubscriptionPendingChange | null
+  readonly credit: Money | null
+  /** Money that is wanted. The credits come with it. */
+  readonly payment: SubscriptionPayment | null
+  readonly last_payment: SubscriptionLastPayment | null
+  /** RFC 3339, UTC, milliseconds; null: never or not. */
+  readonly ended_at: Time | null
+  /** `canceled` or `unpaid`; null: it has not ended. */
+  readonly ended_because: string | null
+  readonly metadata: Readonly<Record<string, string>>
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
+  /** How the money of a change was worked out. */
+  readonly proration: Proration | null
 }
 
 /** A charge. `balance` is what the account had right after it. */
@@ -172,7 +242,7 @@ export interface ChargeBatch {
   readonly object: 'charge_batch'
   readonly succeeded: number
   readonly failed: number
-  readonly data: readonly ChargeOutcome[]
+  readonly data: readonly BatchedCharge[]
 }
 
 /** Charge explanation. */
@@ -200,14 +270,20 @@ export interface ChargeExplanation {
 
 /** Charge outcome. */
 export interface ChargeOutcome {
-  /** A charge. `balance` is what the account had right after it. */
-  readonly charge?: Charge
-  /** RFC 9457. Switch on `code`; each has a page at `docs`. */
-  readonly error?: ProblemBody
-  /** The status that the charge alone would have had. */
-  readonly status: number
-  /** An earlier request with this key had made it. */
-  readonly replayed: boolean
+  readonly object: 'charge_outcome'
+  readonly id: string
+  readonly account: string
+  readonly charge: string
+  readonly status: 'succeeded' | 'failed'
+  /** Made good by this report. */
+  readonly credits: Amount
+  readonly credit_type: string
+  /** The grant that stands in for ended ones; null: all credits went back to where they came from. */
+  readonly grant: string | null
+  readonly reason: string
+  readonly balance: Balance
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
 }
 
 /** Credits that are being bought, until they are paid or the session ends. */
@@ -263,6 +339,8 @@ export interface CreateAccountBody {
   readonly capture_policy?: 'reject' | 'cap' | 'overdraft' | null
   /** Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters. */
   readonly metadata?: Readonly<Record<string, string>>
+  /** Id of the test clock that the account lives by, for ever. For tests alone. */
+  readonly test_clock?: string
 }
 
 /** What `adjustments.create` takes. */
@@ -400,6 +478,29 @@ export interface CreateKeyBody {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
+/** What `subscriptions.create` takes. */
+export interface CreateSubscriptionBody {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account: string
+  /** Id of a plan. */
+  readonly plan: string
+  /** Its version; by default the one in force. */
+  readonly version?: number
+  /** From when periods are counted, in the past: the one that holds now is the first. Default: from now. */
+  readonly anchor?: Time | Date
+  /** Whether the trial of the plan comes first, if it has one. Default: yes. */
+  readonly trial?: boolean
+  /** Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/** What `testClocks.create` takes. */
+export interface CreateTestClockBody {
+  readonly name?: string
+  /** Where it begins; default: now. */
+  readonly now?: Time | Date
+}
+
 /** What `webhookEndpoints.create` takes. */
 export interface CreateWebhookEndpointBody {
   /** An account: its id, or `external:` and its external id. */
@@ -451,8 +552,9 @@ export interface Credits {
   /** What expires within 7 days. */
   readonly expiring_soon: readonly ExpiringCredits[]
   readonly key: CreditsOfKey | null
-  /** Null: the account has no subscription. */
-  readonly next_renewal: null
+  readonly next_renewal: NextRenewal | null
+  /** The next one of each subscription, soonest first. */
+  readonly renewals: readonly NextRenewal[]
   /** Null: the account has no automatic top-up. */
   readonly auto_top_up: null
   /** Where to buy credits. */
@@ -608,6 +710,12 @@ export interface ExtendHoldBody {
   readonly ttl_seconds: number
 }
 
+/** Get payment method answer. */
+export interface GetPaymentMethodAnswer {
+  /** What a customer has left for payments that are made without them. */
+  readonly payment_method: PaymentMethod | null
+}
+
 /** A lot of credits. */
 export interface Grant {
   readonly object: 'grant'
@@ -725,6 +833,7 @@ export interface Invoice {
   /** What was paid, or of a credit note what went back; null for a statement. */
   readonly total_minor: number | null
   readonly purchase: InvoicePurchase | null
+  readonly subscription: InvoiceSubscription | null
   /** The invoice that this one corrects. */
   readonly corrects: InvoiceCorrects | null
   readonly statement: InvoiceStatement | null
@@ -791,13 +900,15 @@ export interface InvoiceStatement {
   readonly invoices_left_out: number
 }
 
-/** closing = opening + purchased + granted − used + returned − expired − taken_back − voided. Balances count credits that are not usable yet, and debts as less than nothing. */
+/** closing = opening + purchased + from_plans + granted − used + returned − expired − taken_back − voided. Balances count credits that are not usable yet, and debts as less than nothing. */
 export interface InvoiceStatementCreditType {
   readonly credit_type: string
   /** Credits, as a decimal string in its shortest form. */
   readonly opening: Amount
   /** Credits, as a decimal string in its shortest form. */
   readonly purchased: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly from_plans: Amount
   /** Credits, as a decimal string in its shortest form. */
   readonly granted: Amount
   /** Credits, as a decimal string in its shortest form. */
@@ -838,6 +949,26 @@ export interface InvoiceStatementUsage {
   readonly quantities: Readonly<Record<string, string>>
 }
 
+/** Invoice subscription. */
+export interface InvoiceSubscription {
+  readonly subscription: string
+  readonly plan: string
+  readonly plan_version: number
+  /** Name of the plan. */
+  readonly name: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly starts_at: Time
+  /** RFC 3339, UTC, milliseconds. */
+  readonly ends_at: Time
+  /** The difference for a change in the middle of a period. */
+  readonly is_change: boolean
+  readonly provider: string
+  /** The provider's name of the payment. */
+  readonly payment: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly paid_at: Time
+}
+
 /** Invoice tax. */
 export interface InvoiceTax {
   readonly name: string
@@ -861,7 +992,7 @@ export interface JournalRecord {
   readonly sequence: number
   /** What happened; docs/reference/journal.md lists the kinds. */
   readonly kind: string
-  /** Id of the charge, grant, hold, refund, adjustment, key, top-up or checkout session that it is about. */
+  /** Id of the charge, grant, hold, refund, adjustment, key, top-up, checkout session or subscription that it is about. */
   readonly subject: string | null
   /** `operator`, `provider`, `time`, or the id of an API key or a user. */
   readonly actor: string
@@ -986,6 +1117,29 @@ export interface Membership {
   readonly role: 'owner' | 'member'
 }
 
+/** Money. */
+export interface Money {
+  readonly amount_minor: number
+  readonly currency: string
+}
+
+/** Next renewal. */
+export interface NextRenewal {
+  readonly subscription: string
+  readonly plan: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly at: Time
+  readonly credits: readonly NextRenewalCredit[]
+  readonly price: Money | null
+}
+
+/** Next renewal credit. */
+export interface NextRenewalCredit {
+  readonly credit_type: string
+  /** Credits, as a decimal string in its shortest form. */
+  readonly amount: Amount
+}
+
 /** Open grant. */
 export interface OpenGrant {
   readonly id: string
@@ -1000,6 +1154,70 @@ export interface OpenGrant {
   readonly effective_at: Time
   /** RFC 3339, UTC, milliseconds; null: never or not. */
   readonly expires_at: Time | null
+}
+
+/** What a customer has left for payments that are made without them. */
+export interface PaymentMethod {
+  readonly object: 'payment_method'
+  readonly provider: string
+  /** `test`: nothing real is paid. */
+  readonly mode: 'live' | 'test'
+  /** What may be shown of it, such as `visa 4242`. */
+  readonly label: string
+}
+
+/** What is offered for a period, in the version in force. */
+export interface Plan {
+  readonly object: 'plan'
+  readonly id: string
+  readonly version: number
+  readonly name: string
+  readonly archived: boolean
+  readonly period: PlanPeriod
+  readonly time_zone: string
+  readonly credits: readonly PlanCredit[]
+  readonly welcome: readonly PlanWelcome[]
+  readonly trial: PlanTrial | null
+  readonly price: Money | null
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
+}
+
+/** Plan credit. */
+export interface PlanCredit {
+  readonly credit_type: string
+  /** Credits, as a decimal string in its shortest form. */
+  readonly amount: Amount
+  readonly rollover: PlanCreditRollover | null
+}
+
+/** Plan credit rollover. */
+export interface PlanCreditRollover {
+  readonly percent: number
+  /** Credits, as a decimal string; null: none. */
+  readonly cap: Amount | null
+  readonly periods: number
+}
+
+/** Plan period. */
+export interface PlanPeriod {
+  readonly unit: 'day' | 'week' | 'month' | 'year'
+  readonly count: number
+}
+
+/** Plan trial. */
+export interface PlanTrial {
+  readonly days: number
+  readonly credits: readonly NextRenewalCredit[]
+}
+
+/** Plan welcome. */
+export interface PlanWelcome {
+  readonly credit_type: string
+  /** Credits, as a decimal string in its shortest form. */
+  readonly amount: Amount
+  /** Null: for ever. */
+  readonly expires_in_days: number | null
 }
 
 /** Price book. */
@@ -1163,6 +1381,17 @@ export interface ProblemPlace {
   readonly detail: string
 }
 
+/** How the money of a change was worked out. */
+export interface Proration {
+  /** What was left of the period. */
+  readonly remaining_seconds: number
+  readonly period_seconds: number
+  /** For what was left of the old plan, rounded down. */
+  readonly credited_minor: number
+  /** For as long of the new one, rounded down; for all of a period that begins now. */
+  readonly charged_minor: number
+}
+
 /** What `priceBooks.publish` takes. */
 export interface PublishPriceBookBody {
   readonly prices: readonly PriceTerms[]
@@ -1232,6 +1461,13 @@ export interface ReplayEventsBody {
   readonly end?: Time | Date
 }
 
+/** What `charges.reportOutcome` takes. */
+export interface ReportChargeOutcomeBody {
+  readonly status: 'succeeded' | 'failed'
+  /** Why, for whoever reads the journal. */
+  readonly reason?: string
+}
+
 /** What `webhookEndpoints.resend` takes. */
 export interface ResendEventBody {
   /** Id of the event. */
@@ -1260,6 +1496,82 @@ export interface RotateWebhookSecretBody {
 export interface SetMembershipBody {
   /** `member`: reads the account and estimates. `owner`: also manages its API keys and sees its users. */
   readonly role: 'owner' | 'member'
+}
+
+/** What `plans.set` takes. */
+export interface SetPlanBody {
+  readonly name: string
+  /** What each period gives, by credit type. */
+  readonly credits: readonly SetPlanCredit[]
+  readonly period?: SetPlanPeriod
+  /** IANA name; default UTC. Periods keep their time of day in it. */
+  readonly time_zone?: string
+  /** Given once, with the first period. */
+  readonly welcome?: readonly SetPlanWelcome[]
+  /** Days before the first period, with credits of their own. */
+  readonly trial?: SetPlanTrial
+  /** Of each period; without it the plan costs nothing. */
+  readonly price?: SetPlanPrice
+  /** Not offered any more: who has it keeps it. */
+  readonly archived?: boolean
+}
+
+/** Set plan credit. */
+export interface SetPlanCredit {
+  /** A kind of credits. */
+  readonly credit_type?: string
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly amount: Amount
+  /** Without it, what is left ends with the period. */
+  readonly rollover?: SetPlanCreditRollover
+}
+
+/** Without it, what is left ends with the period. */
+export interface SetPlanCreditRollover {
+  /** Of what is left of the period’s credits. */
+  readonly percent?: number
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly cap?: Amount
+  /** Periods after which what rolled over ends; 1: with the next one. */
+  readonly periods?: number
+}
+
+/** Set plan period. */
+export interface SetPlanPeriod {
+  readonly unit: 'day' | 'week' | 'month' | 'year'
+  readonly count: number
+}
+
+/** Of each period; without it the plan costs nothing. */
+export interface SetPlanPrice {
+  /** Money, in minor units of the currency. */
+  readonly amount_minor: number
+  /** ISO 4217, lower case. */
+  readonly currency: string
+}
+
+/** Days before the first period, with credits of their own. */
+export interface SetPlanTrial {
+  readonly days: number
+  readonly credits: readonly SetPlanTrialCredit[]
+}
+
+/** Set plan trial credit. */
+export interface SetPlanTrialCredit {
+  /** A kind of credits. */
+  readonly credit_type?: string
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly amount: Amount
+}
+
+/** Set plan welcome. */
+export interface SetPlanWelcome {
+  /** A kind of credits. */
+  readonly credit_type?: string
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly amount: Amount
+  /** Null: for ever. */
+  readonly expires_in_days?: number | null
 }
 
 /** What `topupOptions.set` takes. */
@@ -1322,6 +1634,121 @@ export interface SigningKey {
 /** What `topups.simulate` takes. */
 export interface SimulateTopupEventBody {
   readonly event: 'dispute' | 'win_dispute' | 'lose_dispute' | 'fail_refund'
+}
+
+/** A plan that an account has: what it gives, what comes next, and what is to be paid. */
+export interface Subscription {
+  readonly object: 'subscription'
+  readonly id: string
+  readonly account: string
+  /** `pending`: its first payment is wanted. `past_due`: a later one has failed. */
+  readonly status: 'trialing' | 'pending' | 'active' | 'past_due' | 'paused' | 'ended'
+  readonly plan: string
+  readonly plan_version: number
+  readonly plan_name: string
+  readonly credits: readonly PlanCredit[]
+  readonly period: PlanPeriod
+  readonly time_zone: string
+  readonly price: Money | null
+  /** From which periods are counted. */
+  readonly anchor: Time
+  readonly current_period: SubscriptionCurrentPeriod | null
+  readonly next_renewal: NextRenewal | null
+  /** When it ends because it was canceled; null: it was not. */
+  readonly cancels_at: Time | null
+  readonly pending_change: SubscriptionPendingChange | null
+  readonly credit: Money | null
+  /** Money that is wanted. The credits come with it. */
+  readonly payment: SubscriptionPayment | null
+  readonly last_payment: SubscriptionLastPayment | null
+  /** RFC 3339, UTC, milliseconds; null: never or not. */
+  readonly ended_at: Time | null
+  /** `canceled` or `unpaid`; null: it has not ended. */
+  readonly ended_because: string | null
+  readonly metadata: Readonly<Record<string, string>>
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
+}
+
+/** What a change would come to if it was made now. What is spent of the old plan is taken off what the new one gives. */
+export interface SubscriptionChangePreview {
+  readonly object: 'subscription_change_preview'
+  readonly plan: string
+  readonly plan_version: number
+  readonly takes_effect: 'now' | 'with_payment' | 'period_end'
+  /** How the money of a change was worked out. */
+  readonly proration: Proration | null
+  readonly credits: readonly SubscriptionChangePreviewCredit[]
+  readonly to_pay: Money | null
+  readonly credit: Money | null
+}
+
+/** Subscription change preview credit. */
+export interface SubscriptionChangePreviewCredit {
+  readonly credit_type: string
+  /** Of the old plan, for what is left of the period. */
+  readonly unused: Amount
+  /** Of the new plan, for what follows. */
+  readonly due: Amount
+  /** Taken back of what is unspent. */
+  readonly taken: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly given: Amount
+}
+
+/** Subscription current period. */
+export interface SubscriptionCurrentPeriod {
+  /** RFC 3339, UTC, milliseconds. */
+  readonly start: Time
+  /** RFC 3339, UTC, milliseconds. */
+  readonly end: Time
+}
+
+/** Subscription last payment. */
+export interface SubscriptionLastPayment {
+  readonly amount_minor: number
+  readonly currency: string
+  readonly payment: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly at: Time
+}
+
+/** Money that is wanted. The credits come with it. */
+export interface SubscriptionPayment {
+  readonly amount_minor: number
+  readonly currency: string
+  readonly pays_for: 'period' | 'change'
+  readonly state: 'wanted' | 'in_flight' | 'on_its_way'
+  /** Where the customer pays; null: no page was opened for it. */
+  readonly page_url: string | null
+  /** Since anything was last paid. */
+  readonly declines: number
+  /** The provider's reason, or `no_payment_method`, or `page_expired`. */
+  readonly last_failure: string | null
+  /** When it is tried again without the customer; null: not before they do something. */
+  readonly next_attempt_at: Time | null
+  /** When the subscription ends unless it is paid for; null: nothing has failed yet. */
+  readonly ends_at: Time | null
+}
+
+/** Subscription pending change. */
+export interface SubscriptionPendingChange {
+  readonly plan: string
+  readonly plan_version: number
+  readonly waits_for: 'period_end' | 'payment'
+}
+
+/** A clock that tests move: accounts that were opened with it live by it. */
+export interface TestClock {
+  readonly object: 'test_clock'
+  readonly id: string
+  readonly name: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly now: Time
+  /** `advancing`: not every account that lives by it has got so far. */
+  readonly status: 'ready' | 'advancing'
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
 }
 
 /** A pair of tokens. */
@@ -1845,6 +2272,50 @@ export interface ListInvoicesQuery {
   readonly starting_after?: string
   /** Id of the first item of the page after: goes back to newer ones. */
   readonly ending_before?: string
+}
+
+/** What `plans.get` is asked with. */
+export interface GetPlanQuery {
+  readonly version?: number
+}
+
+/** What `plans.list` is asked with. */
+export interface ListPlansQuery {
+  /** Items of a page; by default 20, of an export as many as fit. */
+  readonly limit?: number
+  /** Id of the plan. */
+  readonly starting_after?: string
+}
+
+/** What `subscriptions.list` is asked with. */
+export interface ListSubscriptionsQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+  /** Items of a page; by default 20, of an export as many as fit. */
+  readonly limit?: number
+  /** Id of the last item of the page before: goes on with older ones. */
+  readonly starting_after?: string
+  /** Id of the first item of the page after: goes back to newer ones. */
+  readonly ending_before?: string
+}
+
+/** What `paymentMethods.get` is asked with. */
+export interface GetPaymentMethodQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+}
+
+/** What `paymentMethods.delete` is asked with. */
+export interface DeletePaymentMethodQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+}
+
+/** What `testClocks.list` is asked with. */
+export interface ListTestClocksQuery {
+  /** Items of a page; by default 20, of an export as many as fit. */
+  readonly limit?: number
+  readonly starting_after?: string
 }
 
 /** What `webhookEndpoints.list` is asked with. */
