@@ -40,6 +40,8 @@ const LONG_SECONDS = 3_600
 const MAX_READINGS = 20
 /** Answers that are waited for once a database is back. */
 const ANSWERS_AFTERWARDS = 60
+/** So much is done in each life, however slow the machine: a history of lives in which little happened proves little. */
+const ANSWERS_BEFORE = 15
 /** Longest that booking what is due may take. */
 const BOOKING_MS = 15_000
 
@@ -287,8 +289,10 @@ async function live(world: World, clients: CrashClients, random: Random, { since
   }
   await Promise.all(world.accounts.map(check))
   await checkCharges(call, clients.settled.slice(since))
+  const enough = clients.settled.length + ANSWERS_BEFORE
   const working = clients.work(call, () => servers.isGone)
   await sleep(random.between(40, 900))
+  await answered(clients, { enough, working })
   if (dies === 'servers') await killServers(servers, { clients, random, working })
   else await killDatabase(servers, { clients, random, working })
   await world.assertSound()
@@ -319,12 +323,20 @@ async function killServers(servers: KilledServers, { clients, random, working }:
   await Promise.all([servers.ended(), working])
 }
 
+/** Waits until so many answers have come, or none can come any more. */
+async function answered(
+  clients: CrashClients,
+  { enough, working }: { readonly enough: number; readonly working: Promise<void> },
+): Promise<void> {
+  while (clients.settled.length < enough && (await Promise.race([working.then(() => 'over'), sleep(20)])) !== 'over');
+}
+
 /** Kills PostgreSQL, or has it stop at once, and starts it again; the servers go on. */
 async function killDatabase(servers: KilledServers, { clients, random, working }: Load): Promise<void> {
   const { crash } = await testServer()
   await crash?.(random.pick(['SIGKILL', 'SIGQUIT']))
   const enough = clients.settled.length + ANSWERS_AFTERWARDS
-  while (clients.settled.length < enough && (await Promise.race([working.then(() => 'over'), sleep(20)])) !== 'over');
+  await answered(clients, { enough, working })
   clients.stop()
   await working
   await servers.stop()
