@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import * as alerts from '../../test/running/alerts.ts'
 import { paymentMethod, subscription } from '../../test/running/arbitrary-plans.ts'
 import {
   type AccountState,
@@ -13,6 +14,7 @@ import {
   type UsageRow,
 } from './account.ts'
 import { decodeState, encodeState, STATE_FORMAT } from './account-codec.ts'
+import type { Alert } from './alert.ts'
 import { FOREVER_MS } from './calendar.ts'
 import { MAX_MICROCREDITS, micro, ZERO } from './credits.ts'
 import type { Decimal } from './decimal.ts'
@@ -105,6 +107,18 @@ const usageRow: fc.Arbitrary<UsageRow> = fc.record(
   PLAIN,
 )
 
+const alert: fc.Arbitrary<Alert> = fc.record(
+  {
+    seq,
+    createdAtMs: ms,
+    watch: alerts.watch,
+    terms: alerts.terms,
+    fired: fc.option(fc.record({ atMs: ms, untilMs: fc.option(ms) }, PLAIN)),
+    day: fc.option(fc.record({ startMs: ms, endMs: ms, spent: amount }, PLAIN)),
+  },
+  PLAIN,
+)
+
 const anyState: fc.Arbitrary<AccountState> = fc.record(
   {
     number: fc.integer({ min: 0, max: 2 ** 40 - 1 }),
@@ -120,6 +134,7 @@ const anyState: fc.Arbitrary<AccountState> = fc.record(
     paymentMethod: fc.option(paymentMethod),
     clock: fc.option(fc.record({ clock: text, nowMs: ms }, PLAIN)),
     budgets: fc.array(budget, { maxLength: 3 }),
+    alerts: fc.array(alert, { maxLength: 3 }),
     keys: fc.nat(),
     hour: fc.record({ startMs: ms, rows: fc.array(usageRow, { maxLength: 3 }) }, PLAIN),
     dueMs: ms,
@@ -202,6 +217,7 @@ const STATE: AccountState = {
       spent: micro(-1n),
     },
   ],
+  alerts: [],
   keys: 1,
   hour: {
     startMs: 3_600_000,

@@ -10,6 +10,7 @@ import {
   type Pool,
   type UsageRow,
 } from './account.ts'
+import { decodeAlert, type EncodedAlert, encodeAlert } from './alert-codec.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
 import type { PaymentMethod } from './payment.ts'
@@ -61,6 +62,7 @@ interface EncodedMore {
   readonly subscriptions: readonly EncodedSubscription[]
   readonly paymentMethod: PaymentMethod | null
   readonly clock: AccountState['clock']
+  readonly alerts?: readonly EncodedAlert[]
 }
 
 /** Writes a state. Equal states give equal texts. */
@@ -87,12 +89,13 @@ export function encodeState(state: AccountState): string {
   return JSON.stringify(more === null ? encoded : [...encoded, more])
 }
 
-function encodeMore({ subscriptions, paymentMethod, clock }: AccountState): EncodedMore | null {
-  if (subscriptions.length === 0 && paymentMethod === null && clock === null) return null
+function encodeMore({ subscriptions, paymentMethod, clock, alerts }: AccountState): EncodedMore | null {
+  if (subscriptions.length === 0 && paymentMethod === null && clock === null && alerts.length === 0) return null
   return {
     subscriptions: subscriptions.map(encodeSubscription),
     paymentMethod: paymentMethod && encodePaymentMethod(paymentMethod),
     clock: clock && { clock: clock.clock, nowMs: clock.nowMs },
+    ...(alerts.length === 0 ? {} : { alerts: alerts.map(encodeAlert) }),
   }
 }
 
@@ -116,6 +119,7 @@ export function decodeState(text: string): AccountState | undefined {
     paymentMethod: more?.paymentMethod ?? null,
     clock: more?.clock ?? null,
     budgets: budgets.map(decodeBudget),
+    alerts: more?.alerts?.map(decodeAlert) ?? emptyAccount(number).alerts,
     keys,
     hour,
     dueMs,

@@ -1,5 +1,6 @@
 /** What decisions about an account need to know, and nothing else: bounded, immutable, one value per account. */
 
+import type { Alert } from './alert.ts'
 import type { Period } from './calendar.ts'
 import { FOREVER_MS } from './calendar.ts'
 import type { Microcredits } from './credits.ts'
@@ -182,6 +183,8 @@ export interface AccountState {
   /** The test clock that it lives by; null: the store's own time. */
   readonly clock: ClockTime | null
   readonly budgets: readonly KeyBudget[]
+  /** Oldest first. */
+  readonly alerts: readonly Alert[]
   /** Keys that are not revoked. */
   readonly keys: number
   readonly hour: OpenHour
@@ -205,6 +208,7 @@ export function emptyAccount(number: number): AccountState {
     paymentMethod: null,
     clock: null,
     budgets: [],
+    alerts: [],
     keys: 0,
     hour: { startMs: 0, rows: [] },
     dueMs: FOREVER_MS,

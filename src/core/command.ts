@@ -1,6 +1,7 @@
 /** Commands: everything that can be asked of an account, as plain data. */
 
 import type { Microcredits } from './credits.ts'
+import type { CreateAlertCommand, UpdateAlertCommand } from './decisions/alert.ts'
 import type { CaptureCommand } from './decisions/capture.ts'
 import type { ChangeCommand } from './decisions/change-plan.ts'
 import type { ChargeCommand } from './decisions/charge.ts'
@@ -89,6 +90,12 @@ export type SubscriptionCommand =
   | { readonly kind: 'save_payment_method'; readonly method: PaymentMethod }
   | { readonly kind: 'remove_payment_method'; readonly reason: string }
 
+/** A command about alerts. */
+export type AlertCommand =
+  | ({ readonly kind: 'create_alert' } & CreateAlertCommand)
+  | ({ readonly kind: 'update_alert' } & UpdateAlertCommand)
+  | { readonly kind: 'delete_alert'; readonly alert: number }
+
 /** What became of charged work, before the ledger has looked up its charge. */
 export type OutcomeReport = Omit<OutcomeCommand, 'charge'> & { readonly charge: number }
 
@@ -112,6 +119,7 @@ export type Command =
   | { readonly kind: 'increase'; readonly hold: number; readonly credits: Microcredits }
   | PurchaseCommand
   | SubscriptionCommand
+  | AlertCommand
   | ({ readonly kind: 'report_outcome' } & OutcomeReport)
   | { readonly kind: 'advance_clock'; readonly nowMs: number }
   /** Books what is due by time, and nothing else. */

@@ -1,7 +1,8 @@
 /** Decides a command on an account's state: the records to append, or a refusal. Synchronous and repeatable. */
 
 import type { AccountState } from './account.ts'
-import type { Command, PurchaseCommand, SubscriptionCommand } from './command.ts'
+import type { AlertCommand, Command, PurchaseCommand, SubscriptionCommand } from './command.ts'
+import { decideCreateAlert, decideDeleteAlert, decideUpdateAlert } from './decisions/alert.ts'
 import { decideCapture } from './decisions/capture.ts'
 import { decideChange } from './decisions/change-plan.ts'
 import { decideCharge, decideChargeGroup } from './decisions/charge.ts'
@@ -86,10 +87,25 @@ export function decide(state: AccountState, command: Command, context: Surroundi
     case 'rotate_key':
     case 'revoke_key':
       return decideProfile(state, command, context)
+    case 'create_alert':
+    case 'update_alert':
+    case 'delete_alert':
+      return decideAlert(state, command, context)
     default:
       return 'purchase' in command || command.kind === 'open_checkout'
         ? decidePurchase(state, command, context)
         : decideSubscription(state, command, context)
+  }
+}
+
+function decideAlert(state: AccountState, command: AlertCommand, context: Surroundings): Decision | Refusal {
+  switch (command.kind) {
+    case 'create_alert':
+      return decideCreateAlert(state, command, context)
+    case 'update_alert':
+      return decideUpdateAlert(state, command, context)
+    case 'delete_alert':
+      return decideDeleteAlert(state, command, context)
   }
 }
 

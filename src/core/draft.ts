@@ -1,6 +1,7 @@
 /** Drafts: how a decision is built up, record by record, on a state that stays as it was. */
 
 import { type AccountState, type GrantTerms, type OpenGrant, type Pool, poolOf, timeOf } from './account.ts'
+import { newsOfAlerts } from './alert-rules.ts'
 import { type Balance, balanceOf, burnOrder, isEligible } from './balance.ts'
 import { least, type Microcredits, micro, ZERO } from './credits.ts'
 import { evolve } from './evolve.ts'
@@ -29,11 +30,18 @@ export type NewRecord = WithoutHeading<JournalRecord>
 export class Draft {
   readonly #context: Context
   readonly #records: JournalRecord[] = []
+  /** The records of which alerts have told what they have to tell, and the state after those. */
+  #toldRecords = 0
+  #toldState: AccountState
+  /** Before the last record. */
+  #previous: AccountState
   state: AccountState
 
   constructor(state: AccountState, context: Context) {
     this.state = state
     this.#context = context
+    this.#previous = state
+    this.#toldState = state
   }
 
   /** Sequence that the next record will have. */
@@ -66,8 +74,27 @@ export class Draft {
 
   /** As `append`, for a record that has its heading already. */
   place(record: JournalRecord): void {
+    this.#previous = this.state
     this.state = evolve(this.state, record)
     this.#records.push(record)
+  }
+
+  /**
+   * Ends a step: all that is due at one moment, or all that a command does. The last record of it carries what alerts have to tell of it as a
+   * whole, so nobody is told of a balance that a renewal takes away and gives again.
+   */
+  endStep(asOfMs: number): void {
+    const last = this.#records.at(-1)
+    if (this.state.alerts.length > 0 && last && this.#records.length > this.#toldRecords) {
+      const alerts = newsOfAlerts(this.#toldState, this.state, asOfMs)
+      if (alerts.length > 0) {
+        const told: JournalRecord = { ...last, alerts }
+        this.#records[this.#records.length - 1] = told
+        this.state = evolve(this.#previous, told)
+      }
+    }
+    this.#toldRecords = this.#records.length
+    this.#toldState = this.state
   }
 
   /** A draft of movements in one of the account's pools; what was due earlier is decided as of the moment it was due. */
@@ -81,6 +108,7 @@ export class Draft {
   }
 
   done(): Decision {
+    if (this.state.alerts.length > 0) this.endStep(this.nowMs)
     return { records: this.#records, state: this.state }
   }
 }

@@ -22,11 +22,15 @@ export function openDraft(state: AccountState, context: Context): Draft {
 
 /** Books what is due in a draft, whose account had its last record at a moment. */
 export function bookDue(draft: Draft, sinceMs: number): void {
+  let momentMs: number | null = null
   while (draft.state.dueMs <= draft.nowMs) {
     const next = earliestDue(draft.state, { sinceMs, nowMs: draft.nowMs })
-    if (!next) return
+    if (!next) break
+    if (momentMs !== null && next.dueMs !== momentMs) draft.endStep(momentMs)
+    momentMs = next.dueMs
     next.book(draft)
   }
+  if (momentMs !== null) draft.endStep(momentMs)
 }
 
 /** The account as it really is at a moment, whether or not what was due has been booked. */

@@ -1,5 +1,6 @@
 /** Events: what subscribers hear of each record. */
 
+import type { AlertNews, AlertWatch } from './alert.ts'
 import type { JournalRecord } from './record.ts'
 
 /** Every event, and when it happens. */
@@ -59,6 +60,13 @@ export const EVENTS = {
   'topup.refund_reversed': 'A refund of a top-up came to nothing, and the credits that it took are back.',
   'topup.disputed': 'The payment of a top-up is disputed, and what is unspent of it is frozen.',
   'topup.dispute_closed': 'A dispute was won, and what was frozen is free again; or lost, and credits were taken.',
+  'credits.low': 'A balance fell to the threshold of an alert, or below it.',
+  'spend.high': 'What was spent of a credit type in a day reached the threshold of an alert.',
+  'key.budget_low': "What was spent with a key reached the threshold of an alert on the key's budget.",
+  'alert.recovered': 'What an alert had told of is over, and the alert is armed again.',
+  'alert.created': 'An alert was set.',
+  'alert.updated': 'An alert was changed.',
+  'alert.deleted': 'An alert was taken away.',
   'credits.exhausted': 'The settled balance of a credit type fell to zero or below.',
   'credits.recovered': 'The settled balance of a credit type rose above zero again.',
 } as const
@@ -73,6 +81,9 @@ const BY_KIND: Readonly<Record<JournalRecord['kind'], readonly EventType[]>> = {
   key_updated: ['key.updated'],
   key_rotated: ['key.rotated'],
   key_revoked: ['key.revoked'],
+  alert_created: ['alert.created'],
+  alert_updated: ['alert.updated'],
+  alert_deleted: ['alert.deleted'],
   grant: ['grant.created'],
   grant_expired: ['grant.expired'],
   grant_voided: ['grant.voided'],
@@ -125,9 +136,22 @@ const BY_KIND: Readonly<Record<JournalRecord['kind'], readonly EventType[]>> = {
   dispute_closed: ['topup.dispute_closed'],
 }
 
-/** The events of a record, in order: those of its kind, and those of what it did to a balance. */
+/** What is told when an alert fires. */
+const BY_WATCH: Readonly<Record<AlertWatch['of'], EventType>> = {
+  balance: 'credits.low',
+  daily_spend: 'spend.high',
+  key_budget: 'key.budget_low',
+}
+
+/** The events of a record, in order: those of its kind, those of what it did to a balance, and those of alerts, each type once. */
 export function eventsOf(record: JournalRecord): readonly EventType[] {
-  return record.events.length === 0 ? BY_KIND[record.kind] : [...BY_KIND[record.kind], ...record.events]
+  const { kind, events, alerts } = record
+  if (events.length === 0 && alerts === undefined) return BY_KIND[kind]
+  return [...BY_KIND[kind], ...events, ...new Set((alerts ?? []).map(eventOf))]
+}
+
+function eventOf({ turn, watch }: AlertNews): EventType {
+  return turn === 'fired' ? BY_WATCH[watch.of] : 'alert.recovered'
 }
 
 /** More events than any record has. */

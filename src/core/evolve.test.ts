@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { livesOfAlerts } from '../../test/running/alerts.ts'
 import { booked, DAY_MS, HOUR_MS, MemoryAccount, MINUTE_MS, START_MS, seqOf, toMicro } from '../../test/running/memory-account.ts'
 import { livesOfPurchases } from '../../test/running/purchases.ts'
 import { livesOfSubscriptions } from '../../test/running/subscriptions.ts'
@@ -13,6 +14,11 @@ import type { Captured, CreditsRecord, JournalRecord, Movement } from './record.
 function buy(account: MemoryAccount): void {
   const purchases = livesOfPurchases()
   for (let next = purchases.next(); !next.done; ) next = purchases.next(seqOf(account.send(next.value)))
+}
+
+function watch(account: MemoryAccount): void {
+  const alerts = livesOfAlerts()
+  for (let next = alerts.next(); !next.done; ) next = alerts.next(seqOf(account.send(next.value)))
 }
 
 function subscribe(account: MemoryAccount): void {
@@ -58,6 +64,7 @@ function fullLife(): MemoryAccount {
   account.update({ status: 'active' })
   const failed = seqOf(account.charge(2))
   account.send({ kind: 'report_outcome', charge: failed, outcome: 'failed', percent: 50, reason: '', grantDays: 30 })
+  watch(account)
   subscribe(account)
   return account
 }

@@ -1,6 +1,7 @@
 /** Folds one journal record into an account's state. The only way a state ever changes, live, on recovery and in an audit. */
 
 import { type AccountState, emptyPool, type GrantTerms, type OpenGrant, type Pool } from './account.ts'
+import { evolveAlerts } from './alert-fold.ts'
 import { burnOrder } from './balance.ts'
 import { evolveBudgets } from './budget.ts'
 import { FOREVER_MS } from './calendar.ts'
@@ -44,6 +45,7 @@ export function evolve(state: AccountState, record: JournalRecord): AccountState
     paymentMethod: evolveMethod(state.paymentMethod, record),
     clock: evolveClock(state.clock, record),
     budgets: evolveBudgets(state.budgets, record),
+    alerts: evolveAlerts(state.alerts, record),
     keys: state.keys + keyDelta(record),
     hour: evolveHour(state.hour, record),
     dueMs: isSettled ? state.dueMs : nextDue({ pools, holds, checkouts, subscriptions }),

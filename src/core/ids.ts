@@ -5,7 +5,22 @@
  */
 
 /** What an id can name. The prefix tells a reader which, and keeps a hold's id out of a charge's place. */
-export type IdPrefix = 'key' | 'grant' | 'chg' | 'hold' | 'rfd' | 'adj' | 'rec' | 'evt' | 'cs' | 'topup' | 'trf' | 'inv' | 'sub' | 'pay'
+export type IdPrefix =
+  | 'key'
+  | 'grant'
+  | 'chg'
+  | 'hold'
+  | 'rfd'
+  | 'adj'
+  | 'rec'
+  | 'evt'
+  | 'cs'
+  | 'topup'
+  | 'trf'
+  | 'inv'
+  | 'sub'
+  | 'pay'
+  | 'alert'
 
 /** Account numbers are random and below 2⁴⁰, so they tell nobody how many accounts there are. */
 export const MAX_ACCOUNT_NUMBER = 2 ** 40 - 1

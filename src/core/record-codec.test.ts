@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import * as alerts from '../../test/running/alerts.ts'
 import * as plans from '../../test/running/arbitrary-plans.ts'
 import type { GrantTerms } from './account.ts'
 import { MAX_MICROCREDITS, micro, ZERO } from './credits.ts'
@@ -133,6 +134,9 @@ const RECORDS: { readonly [K in Kind]: fc.Arbitrary<RecordOf<K>> } = {
   key_updated: fc.record({ ...only('key_updated'), ...head, key: seq, terms }, PLAIN),
   key_rotated: fc.record({ ...only('key_rotated'), ...head, key: seq, secret, previousUntilMs: ms }, PLAIN),
   key_revoked: fc.record({ ...only('key_revoked'), ...head, key: seq }, PLAIN),
+  alert_created: fc.record({ ...only('alert_created'), ...head, watch: alerts.watch, terms: alerts.terms }, PLAIN),
+  alert_updated: fc.record({ ...only('alert_updated'), ...head, alert: seq, terms: alerts.terms }, PLAIN),
+  alert_deleted: fc.record({ ...only('alert_deleted'), ...head, alert: seq }, PLAIN),
   grant: fc.record({ ...only('grant'), ...credits, grant: newGrant }, PLAIN),
   grant_expired: fc.record({ ...only('grant_expired'), ...credits, grant: seq, credits: amount, dueMs: ms }, PLAIN),
   grant_voided: fc.record({ ...only('grant_voided'), ...credits, grant: seq, credits: amount, reason: text }, PLAIN),
@@ -330,6 +334,9 @@ const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
   key_updated: [...HEAD, 'key', 'terms'],
   key_rotated: [...HEAD, 'key', 'secret', 'previousUntilMs'],
   key_revoked: [...HEAD, 'key'],
+  alert_created: [...HEAD, 'watch', 'terms'],
+  alert_updated: [...HEAD, 'alert', 'terms'],
+  alert_deleted: [...HEAD, 'alert'],
   // A grant's own terms have a test of their own.
   grant: CREDITS,
   grant_expired: [...CREDITS, 'grant', 'credits', 'dueMs'],

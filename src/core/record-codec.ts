@@ -1,12 +1,14 @@
 /** Journal records as text: named fields, amounts as integers of micro-credits in strings, nothing said that is at its default. */
 
-import type { BudgetTerms, GrantTerms } from './account.ts'
+import type { BudgetTerms } from './account.ts'
+import { decodeAlertNews, decodeAlertTerms, encodeAlertNews, encodeAlertTerms, encodeWatch } from './alert-codec.ts'
 import type { Balance } from './balance.ts'
 import type { Microcredits } from './credits.ts'
 import { type Decimal, formatDecimal, parseDecimal } from './decimal.ts'
+import { decodeNewGrant, decodeReopened, encodeNewGrant, encodeReopened, units } from './grant-codec.ts'
 import type { CheckoutTerms, Money } from './payment.ts'
 import { decodePlan, encodePlan } from './plan-codec.ts'
-import type { Charged, HoldAfter, JournalRecord, KeyTerms, Movement, NewGrant } from './record.ts'
+import type { Charged, HoldAfter, JournalRecord, KeyTerms, Movement } from './record.ts'
 import {
   decodeBegun,
   encodeBegun,
@@ -25,6 +27,9 @@ interface Field {
   readonly encode: (value: never) => unknown
   readonly decode: (value: never) => unknown
 }
+
+/** What is not there in a record either, unless it is written. */
+const ABSENT = Symbol('absent')
 
 const same = (value: unknown): unknown => value
 const never = (): boolean => false
@@ -77,9 +82,18 @@ const proration: Field = { isFallback: never, fallback: undefined, encode: encod
 const covers: Field = { isFallback: never, fallback: undefined, encode: encodeCovered, decode: same }
 const paymentMethod: Field = { isFallback: never, fallback: undefined, encode: encodePaymentMethod, decode: same }
 
+const alertWatch: Field = { isFallback: never, fallback: undefined, encode: encodeWatch, decode: same }
+const alertTerms: Field = { isFallback: never, fallback: undefined, encode: encodeAlertTerms, decode: decodeAlertTerms }
+const alertNews: Field = {
+  isFallback: (value) => value === undefined,
+  fallback: ABSENT,
+  encode: encodeAlertNews,
+  decode: decodeAlertNews,
+}
+
 type Fields = Readonly<Record<string, Field>>
 
-const HEAD: Fields = { actor: plain, requestId: optional, events: list }
+const HEAD: Fields = { actor: plain, requestId: optional, events: list, alerts: alertNews }
 const CREDITS: Fields = { creditType: plain, movements, balance }
 const WORK: Fields = { operation: plain, key: optional, quantities: decimals, attributes: map, priceVersion: optional, metadata: map }
 const ENDINGS: Fields = { expired: amount, voided: amount }
@@ -105,6 +119,9 @@ const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
   key_updated: { key: plain, terms: keyTerms },
   key_rotated: { key: plain, secret: plain, previousUntilMs: plain },
   key_revoked: { key: plain },
+  alert_created: { watch: alertWatch, terms: alertTerms },
+  alert_updated: { alert: plain, terms: alertTerms },
+  alert_deleted: { alert: plain },
   grant: { ...CREDITS, grant: newGrant },
   grant_expired: { ...CREDITS, grant: plain, credits: amount, dueMs: plain },
   grant_voided: { ...CREDITS, grant: plain, credits: amount, reason: plain },
@@ -246,6 +263,7 @@ function encodeCharge(record: Charged): string {
     actor,
     requestId,
     events,
+    alerts,
   } = record
   let text = `{"operation":${quoted(operation)}`
   if (key !== null) text += `,"key":${key}`
@@ -270,7 +288,11 @@ function encodeCharge(record: Charged): string {
   text += `,"balance":["${left.settled}","${left.held}"],"credits":"${credits}","actor":${quoted(actor)}`
   if (requestId !== null) text += `,"requestId":${quoted(requestId)}`
   if (events.length > 0) text += `,"events":${JSON.stringify(events)}`
-  return `${text}}`
+  return `${text}${alertsText(alerts)}}`
+}
+
+function alertsText(alerts: Charged['alerts']): string {
+  return alerts === undefined ? '' : `,"alerts":${JSON.stringify(encodeAlertNews(alerts))}`
 }
 
 /** Characters that JSON never escapes: all that names, ids and units are made of. */
@@ -289,7 +311,8 @@ export function decodeRecord({ seq, atMs, kind, body }: JournalRow): JournalReco
   for (const [name, field] of fields) {
     const value = parsed[name]
     if (value === undefined && field.fallback === undefined) throw new Error(`record ${seq} lacks ${name}`)
-    record[name] = value === undefined ? field.fallback : field.decode(value as never)
+    if (value !== undefined) record[name] = field.decode(value as never)
+    else if (field.fallback !== ABSENT) record[name] = field.fallback
   }
   return record as unknown as JournalRecord
 }
@@ -302,14 +325,6 @@ function encodeMovement({ grant, remaining, held, remainingAfter, heldAfter }: M
 
 function decodeMovement([grant, remaining, held, remainingAfter, heldAfter]: EncodedMovement): Movement {
   return { grant, remaining: units(remaining), held: units(held), remainingAfter: units(remainingAfter), heldAfter: units(heldAfter) }
-}
-
-const INTEGER = /^(?:0|-?[1-9]\d*)$/
-
-/** Reads an amount. BigInt alone would read an empty text as nothing. */
-function units(text: unknown): Microcredits {
-  if (typeof text !== 'string' || !INTEGER.test(text)) throw new Error(`${String(text)} is not an amount`)
-  return BigInt(text) as Microcredits
 }
 
 function decodeBalance([settled, held]: readonly [string, string]): Balance {
@@ -337,29 +352,6 @@ function encodeHoldAfter({ total, held, expiresAtMs }: HoldAfter): EncodedHoldAf
 
 function decodeHoldAfter([total, held, expiresAtMs]: EncodedHoldAfter): HoldAfter {
   return { total: units(total), held: units(held), expiresAtMs }
-}
-
-/** Field by field: nothing that is not a grant's gets into the journal. Most are of no purchase, and do not say so. */
-function encodeNewGrant({ amount, purchase, ...grant }: NewGrant): EncodedNewGrant {
-  const { source, priority, effectiveAtMs, expiresAtMs, paid, cost, metadata } = grant
-  const encoded = { source, priority, effectiveAtMs, expiresAtMs, paid, amount: amount.toString(), cost, metadata }
-  return purchase === null ? encoded : { ...encoded, purchase }
-}
-
-type EncodedNewGrant = Omit<NewGrant, 'amount' | 'purchase'> & { readonly amount: string; readonly purchase?: number }
-
-function decodeNewGrant(encoded: EncodedNewGrant): NewGrant {
-  return { ...encoded, purchase: encoded.purchase ?? null, amount: units(encoded.amount) }
-}
-
-type EncodedTerms = Omit<GrantTerms, 'purchase'> & { readonly purchase?: number }
-
-function encodeReopened(reopened: readonly GrantTerms[]): readonly EncodedTerms[] {
-  return reopened.map(({ purchase, ...terms }) => (purchase === null ? terms : { ...terms, purchase }))
-}
-
-function decodeReopened(encoded: readonly EncodedTerms[]): readonly GrantTerms[] {
-  return encoded.map((terms) => ({ ...terms, purchase: terms.purchase ?? null }))
 }
 
 type EncodedBonus = { readonly credits: string; readonly lifeMs: number | null } | null

@@ -1,6 +1,7 @@
 /** Journal records: what happened to an account, complete enough that folding them gives its state, and nothing else is needed. */
 
 import type { AccountStatus, BudgetTerms, CapturePolicy, ClockTime, GrantTerms } from './account.ts'
+import type { AlertNews, AlertTerms, AlertWatch } from './alert.ts'
 import type { Balance } from './balance.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
@@ -39,6 +40,8 @@ interface RecordHead<Kind extends string> {
   readonly requestId: string | null
   /** What subscribers hear besides the kind itself. */
   readonly events: readonly ExtraEvent[]
+  /** Alerts that it makes fire or that are armed again; left out: none. */
+  readonly alerts?: readonly AlertNews[]
 }
 
 /** Events that a record causes by what it does to a balance, rather than by its kind. */
@@ -99,7 +102,7 @@ export interface KeyTerms {
 }
 
 /** What a key may do beyond reading its account. */
-export type KeyScope = 'keys:write' | 'webhooks:write'
+export type KeyScope = 'keys:write' | 'webhooks:write' | 'alerts:write'
 
 /** A key's secret as the store keeps it. */
 export interface KeySecret {
@@ -117,6 +120,12 @@ export type KeyUpdated = RecordHead<'key_updated'> & { readonly key: number; rea
 export type KeyRotated = RecordHead<'key_rotated'> & { readonly key: number; readonly secret: KeySecret; readonly previousUntilMs: number }
 /** An API key was ended. */
 export type KeyRevoked = RecordHead<'key_revoked'> & { readonly key: number }
+
+/** An alert was set, changed or taken away. */
+export type AlertRecord =
+  | (RecordHead<'alert_created'> & { readonly watch: AlertWatch; readonly terms: AlertTerms })
+  | (RecordHead<'alert_updated'> & { readonly alert: number; readonly terms: AlertTerms })
+  | (RecordHead<'alert_deleted'> & { readonly alert: number })
 
 /** Credits were given. */
 export type GrantMade = CreditsHead<'grant'> & { readonly grant: NewGrant }
@@ -336,6 +345,7 @@ export type JournalRecord =
   | KeyUpdated
   | KeyRotated
   | KeyRevoked
+  | AlertRecord
   | HoldExtended
   | PurchaseRecord
   | SubscriptionRecord

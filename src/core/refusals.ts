@@ -67,6 +67,8 @@ export const REFUSALS = {
   test_clock_not_found: 'No test clock has this id.',
   account_has_test_clock: 'The account lives by a test clock, so it takes no real money and gets no monthly statements.',
   too_many_clock_accounts: 'As many accounts live by the test clock as may.',
+  alert_not_found: 'No alert has this id.',
+  too_many_alerts: 'The account has as many alerts as one account may have.',
   idempotency_key_reused: 'The idempotency key was used before, with another request.',
   invalid_credentials: 'The e-mail address or the password is wrong. Which of them is not said.',
   wrong_password: 'The current password is not the one that was sent with the new one.',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as alert from '../../../test/running/alerts.ts'
 import {
   type Answer,
   DAY_MS,
@@ -14,6 +15,7 @@ import {
 import * as buy from '../../../test/running/purchases.ts'
 import * as plan from '../../../test/running/subscriptions.ts'
 import { MAX_KEYS, MAX_OPEN_CHECKOUTS, MAX_OPEN_GRANTS, MAX_OPEN_HOLDS } from '../account.ts'
+import { MAX_ALERTS } from '../alert.ts'
 import { MAX_PURCHASE_EVENTS } from '../purchase.ts'
 import type { RefusalCode } from '../refusals.ts'
 import { MAX_SUBSCRIPTIONS } from '../subscription.ts'
@@ -30,6 +32,8 @@ const WAYS: Partial<Record<RefusalCode, (account: MemoryAccount) => Answer>> = {
   key_charge_limit_exceeded: (account) => withKey(account, (key) => account.charge(9, { key })),
   key_not_found: (account) => account.rotateKey(999),
   key_already_revoked: (account) => withKey(account, (key) => afterwards(account.revokeKey(key), account.rotateKey(key))),
+  alert_not_found: (account) => account.send(alert.deleteAlert(999)),
+  too_many_alerts: (account) => many(account, MAX_ALERTS + 1, () => account.send(alert.createAlert())),
   charge_not_found: (account) => account.refund(999),
   refund_exceeds_charge: (account) => account.refund(seqOf(account.charge(1)), 2),
   grant_not_found: (account) => account.void(999),
