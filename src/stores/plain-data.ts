@@ -1,6 +1,7 @@
 /** What a store keeps besides the ledger, on one screen. */
 
 import { Invoices } from './invoices.ts'
+import { Mails } from './mails.ts'
 import { Plans } from './plans.ts'
 import { SandboxCheckouts } from './sandbox-checkouts.ts'
 import { Sessions } from './sessions.ts'
@@ -22,6 +23,7 @@ export interface PlainData {
   readonly webhooks: WebhookRows
   readonly plans: Plans
   readonly testClocks: TestClocks
+  readonly mails: Mails
 }
 
 /** Series of invoices whose numbers have gaps: there is to be none. */
@@ -39,5 +41,6 @@ export function plainData(statements: Statements): PlainData {
     webhooks: webhookRows(statements),
     plans: new Plans(statements),
     testClocks: new TestClocks(statements),
+    mails: new Mails(statements),
   }
 }

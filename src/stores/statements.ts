@@ -81,4 +81,6 @@ export const PLAIN_TABLES: readonly string[] = [
   'plans',
   'test_clocks',
   'test_clock_accounts',
+  'mails',
+  'mail_feed',
 ]

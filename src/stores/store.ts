@@ -195,6 +195,7 @@ export type BackgroundWork =
   | 'pay for subscriptions'
   | 'move test clocks'
   | 'send webhooks'
+  | 'send mails'
 
 /** What an audit found wrong. */
 export interface Difference {

@@ -90,6 +90,7 @@ class SqliteStore implements Store {
   readonly invoices: PlainData['invoices']
   readonly plans: PlainData['plans']
   readonly testClocks: PlainData['testClocks']
+  readonly mails: PlainData['mails']
   readonly webhooks: PlainData['webhooks']
   readonly #watchers = new Watchers()
   readonly #owned: OwnedDatabase
@@ -114,7 +115,7 @@ class SqliteStore implements Store {
 
   constructor(owned: OwnedDatabase, { maxCachedAccounts = DEFAULT_CACHED_ACCOUNTS, clock = Date.now, onFault }: SqliteOptions) {
     const { db } = owned
-    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts, invoices, plans, testClocks, webhooks } = plainData(
+    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts, invoices, plans, testClocks, webhooks, mails } = plainData(
       new SqliteStatements(db),
     )
     this.users = users
@@ -126,6 +127,7 @@ class SqliteStore implements Store {
     this.webhooks = webhooks
     this.plans = plans
     this.testClocks = testClocks
+    this.mails = mails
     this.#owned = owned
     this.#onFault = onFault
     this.#checkpoints = new Checkpoints(owned.path, onFault)
