@@ -19,6 +19,8 @@ import { renderEvent } from './http/native/events.ts'
 import { buildServer, type DialectSettings } from './http/server.ts'
 import { SilentConnections } from './http/silent-connections.ts'
 import { redaction } from './logging.ts'
+import { Mailer } from './mail/mailer.ts'
+import { Smtp } from './mail/smtp.ts'
 import { inviteFirstOperator } from './operations/manage-users.ts'
 import type { Payments } from './operations/payments.ts'
 import { PriceList } from './operations/price-list.ts'
@@ -99,8 +101,12 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     logRequests: config.OBOL_LOG_REQUESTS,
   })
   options.extend?.(http)
-  const webhooks = makeWebhooks(services, log)
-  const background = startBackground(services, { log, webhooks, ownUrl: () => (http.server.listening ? http.listeningOrigin : null) })
+  const background = startBackground(services, {
+    log,
+    webhooks: makeWebhooks(services, log),
+    mailer: mailerOf(config, { store, clock, log }),
+    ownUrl: () => (http.server.listening ? http.listeningOrigin : null),
+  })
   const ownPorts: OwnPort[] = []
   const silent = new SilentConnections()
   silent.watch(http.server)
@@ -150,6 +156,13 @@ function makeWebhooks({ store, clock, sending }: Services, log: Logger): Webhook
     onDisabled: ({ id, owner }, reason) => log.warn({ endpoint: id, owner, reason }, 'a webhook endpoint was disabled'),
     onFault: (fault) => log.error({ err: fault }, 'delivering to a webhook endpoint failed; it goes on in a few seconds'),
   })
+}
+
+/** Who writes to people; null: nobody. */
+function mailerOf(config: Config, { store, clock, log }: Pick<PaymentParts, 'store' | 'clock'> & { readonly log: Logger }): Mailer | null {
+  const { OBOL_SMTP_URL: url, OBOL_MAIL_FROM: from, OBOL_TOP_UP_URL: topUpUrl } = config
+  if (url === null || from === null) return null
+  return new Mailer({ store, clock, topUpUrl, smtp: new Smtp({ url, from }), onFailure: (failure) => log.warn(failure) })
 }
 
 /** The services that do the work of dialects. */

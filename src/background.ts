@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino'
 import { isRefusal } from './core/refusals.ts'
+import type { Mailer } from './mail/mailer.ts'
 import { issueNoted } from './operations/invoices.ts'
 import { issueMonthlyStatements } from './operations/monthly-statements.ts'
 import { reconcile } from './operations/reconcile.ts'
@@ -24,6 +25,8 @@ const DUE_AT_ONCE = 500
 /** What tasks need besides services. */
 export interface BackgroundParts {
   readonly webhooks: Webhooks
+  /** Null: nobody is written to. */
+  readonly mailer: Mailer | null
   readonly log: Logger
   /** Where this server listens; null: nowhere yet. */
   readonly ownUrl: () => string | null
@@ -36,7 +39,7 @@ interface Task {
   readonly firstMs?: number
   readonly run: (services: Services, parts: BackgroundParts) => Promise<void>
   /** Whether there is such work at all; default: yes. */
-  readonly isNeeded?: (services: Services) => boolean
+  readonly isNeeded?: (services: Services, parts: BackgroundParts) => boolean
   /** Of several servers one is enough. */
   readonly claim?: BackgroundWork
   /** News from other servers after which it runs at once. */
@@ -76,6 +79,20 @@ const TASKS: readonly Task[] = [
   { name: 'send webhooks', everyMs: 250, claim: 'send webhooks', run: (_, { webhooks }) => webhooks.turn() },
   { name: 'remove old webhooks', everyMs: 60_000, claim: 'send webhooks', run: (_, { webhooks }) => webhooks.tidy() },
   {
+    name: 'send e-mails about alerts',
+    everyMs: 1_000,
+    claim: 'send mails',
+    isNeeded: hasMailer,
+    run: async (_, { mailer }) => mailer?.turn(),
+  },
+  {
+    name: 'forget e-mails that were sent',
+    everyMs: 3_600_000,
+    claim: 'send mails',
+    isNeeded: hasMailer,
+    run: async (_, { mailer }) => mailer?.tidy(),
+  },
+  {
     name: 'read prices that other servers published',
     everyMs: 1_000,
     after: ['prices', 'anything'],
@@ -108,6 +125,10 @@ function hasSandbox({ payments }: Services): boolean {
   return payments?.provider instanceof Sandbox
 }
 
+function hasMailer(_: Services, { mailer }: BackgroundParts): boolean {
+  return mailer !== null
+}
+
 /** The sandbox tells this server over HTTP, as a provider elsewhere would. */
 async function tellOfSandbox({ payments }: Services, { ownUrl, log }: BackgroundParts): Promise<void> {
   const url = ownUrl()
@@ -118,10 +139,11 @@ async function tellOfSandbox({ payments }: Services, { ownUrl, log }: Background
 
 /** Starts the tasks. One that fails is logged and runs again at its next turn. */
 export function startBackground(services: Services, parts: BackgroundParts): Background {
-  const tasks = TASKS.filter(({ isNeeded }) => isNeeded?.(services) ?? true)
+  const tasks = TASKS.filter(({ isNeeded }) => isNeeded?.(services, parts) ?? true)
   const stops = tasks.map((task) => start(task, services, parts))
   return {
     stop: async () => {
+      parts.mailer?.stop()
       await Promise.all(stops.map((stop) => stop()))
       await parts.webhooks.stop()
       await services.keyRing.saveUses()

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { ConfigError, MIN_OPERATOR_KEY, readConfig, SETTINGS, type SettingName } from './config.ts'
+import { ConfigError, MIN_OPERATOR_KEY, readConfig, readNamed, SETTINGS, type SettingName } from './config.ts'
 
 /** The faults that an environment has, a line each. */
 function faultsOf(environment: Readonly<Record<string, string>>): readonly string[] {
@@ -52,6 +52,8 @@ test('every setting has a value when nothing is set, or null where it has no def
     OBOL_SELLER_CONTACT: null,
     OBOL_TAX: null,
     OBOL_INVOICE_NOTE: null,
+    OBOL_SMTP_URL: null,
+    OBOL_MAIL_FROM: null,
     OBOL_CAPTURE_POLICY: 'overdraft',
     OBOL_REFUND_GRANT_DAYS: 30,
     OBOL_MAKE_GOOD_PERCENT: 100,
@@ -116,6 +118,8 @@ const READ: readonly (readonly [name: SettingName, text: string, value: unknown]
       { address: 'fd00::', prefix: 8, family: 'ipv6' },
     ],
   ],
+  ['OBOL_SMTP_URL', 'smtps://obol:a%40b@mail.example.com', 'smtps://obol:a%40b@mail.example.com'],
+  ['OBOL_MAIL_FROM', 'obol@example.com', 'obol@example.com'],
   ['OBOL_CAPTURE_POLICY', 'cap', 'cap'],
   ['OBOL_REFUND_GRANT_DAYS', '1', 1],
   ['OBOL_MAKE_GOOD_PERCENT', '0', 0],
@@ -130,7 +134,7 @@ const READ: readonly (readonly [name: SettingName, text: string, value: unknown]
 ]
 
 test('every setting is read as what it says', () => {
-  for (const [name, text, value] of READ) assert.deepEqual(readConfig({ [name]: text }).config[name], value, `${name}=${text}`)
+  for (const [name, text, value] of READ) assert.deepEqual(readNamed({ [name]: text }, [name])[name], value, `${name}=${text}`)
   assert.deepEqual([...new Set(READ.map(([name]) => name))], Object.keys(SETTINGS), 'each has a row')
 })
 
@@ -170,6 +174,15 @@ const REFUSED: readonly (readonly [name: SettingName, ...texts: string[]])[] = [
   ['OBOL_SELLER_CONTACT', '\t'],
   ['OBOL_TAX', 'VAT', '23', 'VAT 100', 'VAT -5', 'VAT 1.2345', 'VAT 2,5'],
   ['OBOL_INVOICE_NOTE', 'x'.repeat(501)],
+  [
+    'OBOL_SMTP_URL',
+    'mail.example.com',
+    'http://mail.example.com',
+    'smtp://',
+    'smtp://name@mail.example.com',
+    'smtp://mail.example.com/?tls=no',
+  ],
+  ['OBOL_MAIL_FROM', 'Obol', 'Obol <obol@example.com>'],
   ['OBOL_CAPTURE_POLICY', 'Cap', 'never'],
   ['OBOL_REFUND_GRANT_DAYS', '0', '3651', '1.5'],
   ['OBOL_RATE_LIMIT', '600', '0/60', '600/0', '600/60/1', '600 / 60', '-1/60'],
@@ -212,6 +225,12 @@ test('whoever makes out invoices must say who sells', () => {
   assert.equal(readConfig(seller).config.OBOL_INVOICE_KIND, 'invoice')
   for (const missing of ['OBOL_SELLER_NAME', 'OBOL_SELLER_ADDRESS'])
     assert.deepEqual(faultsOf({ ...seller, [missing]: '' }), [`OBOL_INVOICE_KIND is invoice: set ${missing} as well.`])
+})
+
+test('who is told one of where mail goes and whom it is from must be told the other', () => {
+  const from = { OBOL_MAIL_FROM: 'obol@example.com' }
+  assert.deepEqual(faultsOf(from), ['OBOL_SMTP_URL and OBOL_MAIL_FROM need each other: set OBOL_SMTP_URL as well.'])
+  assert.deepEqual(faultsOf({ ...from, OBOL_SMTP_URL: 'smtp://127.0.0.1' }), [])
 })
 
 test('whoever sells through Stripe must say with which key, how its events are signed, and where customers come back to', () => {

@@ -1,6 +1,7 @@
 /** Every setting: its name, what it means, what it may be, and what it is when nobody says. */
 
 import { readFileSync } from 'node:fs'
+import { parseEmail } from './auth/emails.ts'
 import { isKeyPrefix, KEY_PREFIX } from './auth/secrets.ts'
 import type { CapturePolicy } from './core/account.ts'
 import {
@@ -16,6 +17,7 @@ import {
   ofDialects,
   oneOf,
   rateLimit,
+  smtpAddress,
   tax,
   text,
 } from './setting-values.ts'
@@ -186,6 +188,20 @@ export const SETTINGS = {
     parse: internalNetworks,
     form: 'networks separated by commas, such as 10.0.0.0/8,127.0.0.1/32',
   },
+  OBOL_SMTP_URL: {
+    meaning:
+      'SMTP server that e-mails about alerts are handed to; it may have a name and password, which go to servers elsewhere only encrypted. Without it none are sent. Needs `OBOL_MAIL_FROM`.',
+    fallback: null,
+    isSecret: true,
+    parse: smtpAddress,
+    form: 'an address such as smtp://name:password@mail.example.com:587, or smtps://',
+  },
+  OBOL_MAIL_FROM: {
+    meaning: 'Whom these e-mails are from.',
+    fallback: null,
+    parse: (value: string) => parseEmail(value)?.text,
+    form: 'an e-mail address',
+  },
   OBOL_CAPTURE_POLICY: {
     meaning: 'What a capture above its hold does when neither request, hold nor account says.',
     fallback: 'overdraft',
@@ -289,6 +305,8 @@ export function readConfig(environment: Environment): {
   if (missing.length > 0) throw new ConfigError(`OBOL_PAYMENTS is stripe: set ${inWords(missing)} as well.`)
   const unsaid = config.OBOL_INVOICE_KIND === 'invoice' ? INVOICE_NEEDS.filter((name) => config[name] === null) : []
   if (unsaid.length > 0) throw new ConfigError(`OBOL_INVOICE_KIND is invoice: set ${inWords(unsaid)} as well.`)
+  const mail = (['OBOL_SMTP_URL', 'OBOL_MAIL_FROM'] as const).filter((name) => config[name] === null)
+  if (mail.length === 1) throw new ConfigError(`OBOL_SMTP_URL and OBOL_MAIL_FROM need each other: set ${inWords(mail)} as well.`)
   const known = (name: string): boolean => name in SETTINGS || OTHERS.has(name) || (name.endsWith('_FILE') && name.slice(0, -5) in SETTINGS)
   const unknown = Object.keys(environment).filter((name) => name.startsWith('OBOL_') && !name.startsWith('OBOL_TEST_') && !known(name))
   return { config, unknown }

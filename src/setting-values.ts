@@ -113,3 +113,10 @@ export function internalNetworks(text: string): readonly Network[] | undefined {
   const networks = text.split(',').map((part) => parseNetwork(part.trim()))
   return networks.every((network) => network !== undefined) ? networks : undefined
 }
+
+/** Reads the address of an SMTP server, with a name and password or without; undefined: it is none. */
+export function smtpAddress(text: string): string | undefined {
+  if (!/^smtps?:\/\/[^/?#]+\/?$/.test(text) || !URL.canParse(text)) return undefined
+  const { hostname, username, password } = new URL(text)
+  return hostname !== '' && (username === '') === (password === '') ? text : undefined
+}

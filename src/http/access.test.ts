@@ -32,6 +32,11 @@ const CUSTOMER_ROUTES = new Set([
   'PATCH /v1/keys/{key}',
   'DELETE /v1/keys/{key}',
   'POST /v1/keys/{key}/rotate',
+  'GET /v1/alerts',
+  'POST /v1/alerts',
+  'GET /v1/alerts/{alert}',
+  'PATCH /v1/alerts/{alert}',
+  'DELETE /v1/alerts/{alert}',
   'GET /v1/usage',
   'GET /v1/charges',
   'GET /v1/charges/{charge}',
@@ -85,6 +90,7 @@ function isForOwners({ name, method }: Operation): boolean {
 /** The scope that a key needs for an operation; null: none. */
 function scopeOf({ name, method }: Pick<Operation, 'name' | 'method'>): string | null {
   if (name.includes('/webhook-endpoints')) return 'webhooks:write'
+  if (name.includes('/alerts') && method !== 'GET') return 'alerts:write'
   return name.includes('/keys') && method !== 'GET' ? 'keys:write' : null
 }
 
@@ -162,6 +168,7 @@ const UNKNOWN = {
   grant: 'grant_0000000100000009',
   key: 'key_0000000100000009',
   user: 'user_0000000000000009',
+  alert: 'alert_0000000100000009',
   checkout_session: 'cs_0000000100000009',
   topup: 'topup_0000000100000009',
   invoice: 'inv_0000000100000009',
@@ -176,6 +183,8 @@ const TEST_PLAN = { name: 'Studio', credits: [{ amount: '100' }] }
 
 /** A body in which the caller may find nothing wrong but who they are. */
 const BODIES: Readonly<Record<string, object>> = {
+  'POST /v1/alerts': { watch: 'balance', threshold: '5' },
+  'PATCH /v1/alerts/{alert}': { threshold: '6' },
   'POST /v1/estimates': { items: [{ operation: 'unit' }] },
   'PATCH /v1/keys/{key}': { name: 'New' },
   'PATCH /v1/accounts/{account}': { name: 'New' },
@@ -230,7 +239,7 @@ test('every route against every caller', async (t) => {
   await publishTestPrices(obol)
   const account = await openAccount(obol)
   const { secret } = await makeKey(obol, account)
-  const manager = await makeKey(obol, account, { scopes: ['keys:write', 'webhooks:write'] })
+  const manager = await makeKey(obol, account, { scopes: ['keys:write', 'webhooks:write', 'alerts:write'] })
   const owner = await signUp(obol, 'owner@example.com', { account, role: 'owner' })
   const member = await signUp(obol, 'member@example.com', { account, role: 'member' })
   const root = await signUp(obol, 'root@example.com', { is_operator: true })
@@ -296,12 +305,15 @@ test('every route against every caller', async (t) => {
     }
   })
 
-  await t.test('changing keys needs the scope keys:write, and whatever is about webhooks the scope webhooks:write', async () => {
-    for (const operation of operations.filter((one) => isForOwners(one) && scopeOf(one) !== null)) {
-      const { status, body } = await ask(operation, secret)
-      assert.deepEqual([status, body.code, body.scope], [403, 'scope_required', scopeOf(operation)], operation.name)
-    }
-  })
+  await t.test(
+    'changing keys needs the scope keys:write, changing alerts alerts:write, and whatever is about webhooks the scope webhooks:write',
+    async () => {
+      for (const operation of operations.filter((one) => isForOwners(one) && scopeOf(one) !== null)) {
+        const { status, body } = await ask(operation, secret)
+        assert.deepEqual([status, body.code, body.scope], [403, 'scope_required', scopeOf(operation)], operation.name)
+      }
+    },
+  )
 
   await t.test('the operator is refused nowhere, by key or as a user; what is about a user needs one', async () => {
     for (const operation of operations.filter(({ name }) => name !== ENDS_TOKENS)) {
@@ -324,11 +336,11 @@ test('every route against every caller', async (t) => {
       }
   })
 
-  await t.test('none of this wrote anything but the keys that a key with the scope and an owner made', async () => {
+  await t.test('none of this wrote anything but the keys and alerts that a key with the scopes and an owner made', async () => {
     assert.equal(
       (await call('GET', `/v1/accounts/${account}/credits`)).body.sequence,
-      6,
-      'account, grant, two keys, and two that customers made',
+      8,
+      'account, grant, two keys, and two keys and two alerts that customers made',
     )
   })
 })
@@ -361,7 +373,7 @@ test("other people's things", async (t) => {
   const { call } = obol
   await publishTestPrices(obol)
   const own = await openAccount(obol)
-  const { secret } = await makeKey(obol, own, { scopes: ['keys:write', 'webhooks:write'] })
+  const { secret } = await makeKey(obol, own, { scopes: ['keys:write', 'webhooks:write', 'alerts:write'] })
   const owner = await signUp(obol, 'own@example.com', { account: own, role: 'owner' })
   const foreign = await thingsOf(obol)
   const operations = await operationsOf(obol)
@@ -485,6 +497,7 @@ async function thingsOf(obol: TestObol): Promise<typeof UNKNOWN> {
   const invoice = (await call('GET', `/v1/invoices?account=${account}`)).body.data[0].id
   const { id: plan } = (await call('PUT', '/v1/plans/studio', TEST_PLAN)).body
   const { id: subscription } = (await call('POST', '/v1/subscriptions', { account, plan })).body
+  const { id: alert } = (await call('POST', '/v1/alerts', { account, watch: 'balance', threshold: '5' })).body
   const { id: test_clock } = (await call('POST', '/v1/test-clocks')).body
   const endpoint = (await call('POST', '/v1/webhook-endpoints', { account, url: 'https://hooks.example.com' })).body.id
   return {
@@ -494,6 +507,7 @@ async function thingsOf(obol: TestObol): Promise<typeof UNKNOWN> {
     grant,
     key,
     user,
+    alert,
     checkout_session,
     topup,
     invoice,

@@ -255,6 +255,8 @@ const REACHED: Reached = {
     (scene) => oneTooMany(() => scene.post('/v1/adjustments', { account: scene.account, amount: '1', reason: 'found' })),
   ],
   too_many_open_holds: [409, (scene) => oneTooMany(() => scene.post('/v1/holds', unit(scene.account, { amount: '0' })))],
+  alert_not_found: [404, ({ get }) => get('/v1/alerts/alert_0000000000000001')],
+  too_many_alerts: [409, ({ account, post }) => oneTooMany(() => post('/v1/alerts', { account, watch: 'balance', threshold: 5 }))],
   too_many_keys: [409, (scene) => oneTooMany(() => scene.post('/v1/keys', { account: scene.account }))],
   too_many_open_checkouts: [
     409,

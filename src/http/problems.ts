@@ -1,6 +1,7 @@
 /** Every problem that the native API answers with: its status, its title, and what to do. Each has a page in docs/reference/problems. */
 
 import type { RefusalCode } from '../core/refusals.ts'
+import { ALERT_PROBLEMS } from './alert-problems.ts'
 import { PLAN_PROBLEMS } from './plan-problems.ts'
 import { type Problem, refusal } from './problem.ts'
 import { USER_PROBLEMS } from './user-problems.ts'
@@ -183,6 +184,7 @@ const REFUSAL_PROBLEMS = {
     'Idempotency key reused',
     'Use a new key for each request; use the same one only to send the same request again.',
   ),
+  ...ALERT_PROBLEMS,
   ...PLAN_PROBLEMS,
   ...USER_PROBLEMS,
   ...WEBHOOK_PROBLEMS,

@@ -63,7 +63,7 @@ test('a client that does not read is not sent to, and is told everything at once
   const taken = await flood(stream)
   assert.ok(taken < TOO_MUCH, 'at some point it is behind')
   const faults: unknown[] = []
-  const streams = new CreditStreams({ store, clock: () => clock.nowMs }, new RenderedCredits(null), (fault) => faults.push(fault))
+  const streams = new CreditStreams({ store, clock: () => clock.nowMs }, new RenderedCredits(null, store), (fault) => faults.push(fault))
   streams.follow({ stream, account: ADA, key: null, since: 0, name: null, recheck: async () => null })
   const before = process.memoryUsage().heapUsed
   for (let time = 0; time < 50; time++) {
@@ -104,7 +104,7 @@ test('who comes while others are being told is told all that it missed, and noth
     },
     key: store.key.bind(store),
   }
-  const streams = new CreditStreams({ store: slow, clock: () => clock.nowMs }, new RenderedCredits(null), (fault) =>
+  const streams = new CreditStreams({ store: slow, clock: () => clock.nowMs }, new RenderedCredits(null, store), (fault) =>
     assert.fail(String(fault)),
   )
   follow(one, 5)
@@ -124,7 +124,9 @@ test('what time did is told when it is so, and its record when it is booked', as
   const { seq } = await make.make(store, ADA, make.grant(7, { expiresAtMs: clock.nowMs + HOUR_MS }))
   const { url, stream } = await serve(t)
   const client = await openEventSource(t, url, { key: 'none' })
-  const streams = new CreditStreams({ store, clock: () => clock.nowMs }, new RenderedCredits(null), (fault) => assert.fail(String(fault)))
+  const streams = new CreditStreams({ store, clock: () => clock.nowMs }, new RenderedCredits(null, store), (fault) =>
+    assert.fail(String(fault)),
+  )
   streams.follow({ stream: await stream, account: ADA, key: null, since: null, name: null, recheck: async () => null })
   await client.wait(1)
   clock.nowMs += HOUR_MS
@@ -151,7 +153,9 @@ test('streams are counted under their names, by account, and in all', async (t) 
   await openAccount(store, BOB)
   const { url, stream: opening } = await serve(t)
   const client = await openEventSource(t, url, { key: 'none' })
-  const streams = new CreditStreams({ store, clock: () => clock.nowMs }, new RenderedCredits(null), (fault) => assert.fail(String(fault)))
+  const streams = new CreditStreams({ store, clock: () => clock.nowMs }, new RenderedCredits(null, store), (fault) =>
+    assert.fail(String(fault)),
+  )
   const stream = await opening
   const hasRoom = (name: string | null, account = ADA): boolean => streams.hasRoomFor({ name, account })
   const follow = (name: string | null, count: number): void => {
@@ -176,7 +180,9 @@ test('a stream that is opened while the server stops ends at once', async (t) =>
   await openAccount(store, ADA)
   const { url, stream } = await serve(t)
   const client = await openEventSource(t, url, { key: 'none' })
-  const streams = new CreditStreams({ store, clock: () => clock.nowMs }, new RenderedCredits(null), (fault) => assert.fail(String(fault)))
+  const streams = new CreditStreams({ store, clock: () => clock.nowMs }, new RenderedCredits(null, store), (fault) =>
+    assert.fail(String(fault)),
+  )
   streams.endAll('server_stopping')
   streams.follow({ stream: await stream, account: ADA, key: null, since: null, name: 'ada', recheck: async () => null })
   await until(client.hasEnded, 'it ends')

@@ -188,6 +188,9 @@ export class CreditStreams {
     const present = [...followings]
     const state = await store.state(account)
     if (!state) throw new Error(`account ${account} is followed and is not there`)
+    const nowMs = clock()
+    const preparing = this.#rendered.prepare(state, nowMs)
+    if (preparing) await preparing
     const told = present.flatMap(({ seq }) => (seq !== null && isNear(seq, state) ? [seq] : []))
     const from = Math.min(state.seq, ...told)
     const records = from < state.seq ? (await store.recordsAfter(account, from, MAX_CHANGES)).filter(({ seq }) => seq <= state.seq) : []
@@ -195,7 +198,7 @@ export class CreditStreams {
     let longest = 0
     for (const following of present) {
       await this.#refreshKey(following, { state, records })
-      if (!following.follower.stream.isBehind) longest = Math.max(longest, this.#tell(following, { state, changes, nowMs: clock() }))
+      if (!following.follower.stream.isBehind) longest = Math.max(longest, this.#tell(following, { state, changes, nowMs }))
     }
     return longest
   }

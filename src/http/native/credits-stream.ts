@@ -7,7 +7,7 @@ import { EventStream } from '../event-stream.ts'
 import { ProblemError } from '../problems.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { CreditStreams, MAX_CHANGES, MAX_STREAMS_OF_ACCOUNT, MAX_STREAMS_OF_ONE } from './credit-streams.ts'
-import { RenderedCredits } from './credits.ts'
+import type { RenderedCredits } from './credits.ts'
 import { AccountIn, PROBLEMS_ANSWER } from './schemas.ts'
 
 const DESCRIPTION = `Server-sent events. The first tells what is so now; another follows whenever that changes, by time too. Each is the body of \`GET /v1/credits\` in \`credits\`, with the journal records that led to it in \`changes\`; when more than ${MAX_CHANGES} did, \`changes\` is empty and \`changes_complete\` false. The id of an event is the account's \`sequence\`: a client that connects again with \`Last-Event-ID\` is told what it missed. Changes that come close together are told together. Before the server ends a stream it sends an event of type \`end\` with the \`reason\`. On one server a key or user may have ${MAX_STREAMS_OF_ONE} streams open, and those of an account ${MAX_STREAMS_OF_ACCOUNT} together.`
@@ -22,8 +22,8 @@ function streamsOf(identity: Identity | null): string | null {
   return identity?.kind === 'user' ? identity.user.id : null
 }
 
-export function creditsStreamRoute(app: NativeApp, { services }: NativeContext): void {
-  const streams = new CreditStreams(services, new RenderedCredits(services.policy.topUpUrl), (fault) =>
+export function creditsStreamRoute(app: NativeApp, { services }: NativeContext, rendered: RenderedCredits): void {
+  const streams = new CreditStreams(services, rendered, (fault) =>
     app.log.error({ err: fault }, 'an account that is followed could not be looked at; it is tried again'),
   )
   app.addHook('preClose', (done) => {

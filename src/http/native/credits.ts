@@ -6,10 +6,14 @@ import { type AccountState, timeOf } from '../../core/account.ts'
 import { currentBudget } from '../../core/budget.ts'
 import { FOREVER_MS } from '../../core/calendar.ts'
 import { formatCredits } from '../../core/credits.ts'
+import { perDay, runsOutMs } from '../../core/forecast.ts'
 import { accountId, objectId } from '../../core/ids.ts'
 import { isRefusal } from '../../core/refusals.ts'
 import { dueOf } from '../../core/subscription.ts'
+import { HOUR_MS } from '../../core/usage.ts'
+import { viewAlerts } from '../../operations/alerts.ts'
 import { findAccount } from '../../operations/find-account.ts'
+import { PaceBook, type Paces } from '../../operations/paces.ts'
 import {
   accountAt,
   accountInThePast,
@@ -19,12 +23,13 @@ import {
   timeFor,
   viewCredits,
 } from '../../operations/read-credits.ts'
-import type { KeyRow } from '../../stores/store.ts'
+import type { KeyRow, Store } from '../../stores/store.ts'
 import { accountOf, keyOf } from '../access.ts'
 import { refusalError } from '../error-handler.ts'
 import { etagOf, matchesEtag } from '../etags.ts'
 import { ProblemError } from '../problems.ts'
 import { sendJson } from '../written-json.ts'
+import { AlertState, renderAlertState } from './alert-bodies.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { NextRenewal, renderRenewals } from './plan-bodies.ts'
 import {
@@ -54,6 +59,12 @@ const CreditTypeBody = Type.Object({
   expired: Amount,
   voided: Amount,
   sources: decimalMap('What is left, by where it came from.'),
+  spent_per_day: nullable<string>('string', 'The pace of up to seven days; null: nothing was spent in them.', 'decimal'),
+  runs_out_on: nullable<string>(
+    'string',
+    'The day, in UTC, on which the credits run out at that pace; null: there is none, or it is more than ten years away.',
+    'date',
+  ),
 })
 
 const CreditsBody = Type.Object(
@@ -101,6 +112,7 @@ const CreditsBody = Type.Object(
     ),
     next_renewal: nullableObject(NextRenewal),
     renewals: Type.Array(NextRenewal, { description: 'The next one of each subscription, soonest first.' }),
+    alerts: Type.Array(AlertState, { description: 'What is told of before it matters, and whether it has been.' }),
     auto_top_up: Type.Null({ description: 'Null: the account has no automatic top-up.' }),
     top_up_url: nullable<string>('string', 'Where to buy credits.'),
     sequence: Type.Integer({ description: "Records in the account's journal." }),
@@ -119,7 +131,7 @@ function typeBody({
   expired,
   voided,
   sources,
-}: CreditTypeView): Static<typeof CreditTypeBody> {
+}: CreditTypeView): Omit<Static<typeof CreditTypeBody>, 'spent_per_day' | 'runs_out_on'> {
   return {
     settled: formatCredits(settled),
     held: formatCredits(held),
@@ -132,6 +144,20 @@ function typeBody({
     voided: formatCredits(voided),
     sources: Object.fromEntries([...sources].map(([source, amount]) => [source, formatCredits(amount)])),
   }
+}
+
+function forecastBody(view: CreditsView, creditType: string, paces: Paces | null) {
+  const pace = paces?.byType.get(creditType)
+  if (!pace) return { spent_per_day: null, runs_out_on: null }
+  const outMs = runsOutMs(view, creditType, pace)
+  return { spent_per_day: formatCredits(perDay(pace)), runs_out_on: outMs === null ? null : timeOut(outMs).slice(0, 10) }
+}
+
+interface Beside {
+  readonly key: KeyRow | null
+  readonly topUpUrl: string | null
+  /** Null: nobody knows how fast credits are spent. */
+  readonly paces: Paces | null
 }
 
 function keyBody({ budget }: CreditsView, key: KeyRow): Static<typeof CreditsBody>['key'] {
@@ -149,7 +175,7 @@ function keyBody({ budget }: CreditsView, key: KeyRow): Static<typeof CreditsBod
   }
 }
 
-function creditsBody(view: CreditsView, key: KeyRow | null, topUpUrl: string | null): Static<typeof CreditsBody> {
+function creditsBody(view: CreditsView, { key, topUpUrl, paces }: Beside): Static<typeof CreditsBody> {
   const { state, asOfMs, types, grants, expiringSoon, blockedReason } = view
   const renewals = renderRenewals(state)
   return {
@@ -158,7 +184,9 @@ function creditsBody(view: CreditsView, key: KeyRow | null, topUpUrl: string | n
     as_of: timeOut(asOfMs),
     can_spend: blockedReason === null,
     blocked_reason: blockedReason,
-    credit_types: Object.fromEntries(types.map((type) => [type.creditType, typeBody(type)])),
+    credit_types: Object.fromEntries(
+      types.map((type) => [type.creditType, { ...typeBody(type), ...forecastBody(view, type.creditType, paces) }]),
+    ),
     grants: grants.map((grant) => ({
       id: objectId('grant', state.number, grant.seq),
       credit_type: grant.creditType,
@@ -178,6 +206,7 @@ function creditsBody(view: CreditsView, key: KeyRow | null, topUpUrl: string | n
     key: key && keyBody(view, key),
     next_renewal: renewals[0] ?? null,
     renewals,
+    alerts: viewAlerts(view).map(renderAlertState),
     auto_top_up: null,
     top_up_url: topUpUrl,
     sequence: state.seq,
@@ -190,30 +219,47 @@ interface Rendered {
   readonly etag: string
   /** Until then it stays true, unless the account changes. */
   readonly untilMs: number
+  readonly paces: Paces | undefined
 }
 
 /**
  * Keeps the rendered answer of each state: states are values, so one that has not changed needs no second rendering. Time alone
- * changes an answer only when a grant starts or nears its end, a hold ends, or a budget's window turns.
+ * changes an answer only when a grant starts or nears its end, a hold ends, a budget's window turns, or an hour ends in which credits were spent.
  */
 export class RenderedCredits {
   readonly #rendered = new WeakMap<AccountState, Map<number, Rendered>>()
   readonly #topUpUrl: string | null
+  readonly #paces: PaceBook
 
-  constructor(topUpUrl: string | null) {
+  constructor(topUpUrl: string | null, store: Pick<Store, 'usage'>) {
     this.#topUpUrl = topUpUrl
+    this.#paces = new PaceBook(store)
+  }
+
+  /** Reads what an answer needs besides the state; null: it is there, without a promise in between. */
+  prepare(stored: AccountState, ownMs: number): Promise<unknown> | null {
+    const nowMs = timeOf(stored, ownMs)
+    return this.#paces.known(stored.number, nowMs) ? null : this.#paces.read(stored.number, nowMs)
   }
 
   of(stored: AccountState, key: KeyRow | null, ownMs: number): Rendered {
     const nowMs = timeOf(stored, ownMs)
     const byKey = this.#rendered.get(stored)
     const known = byKey?.get(key?.seq ?? 0)
-    if (known && nowMs < known.untilMs) return known
+    const paces = this.#paces.known(stored.number, nowMs)
+    if (known && nowMs < known.untilMs && known.paces === paces) return known
     const now = accountAt(stored, nowMs)
     const { state } = now
-    const sinceMs = Math.max(state.atMs, lastTurn(state, nowMs))
-    const text = JSON.stringify(creditsBody({ ...viewCredits(now, key), asOfMs: sinceMs }, key, this.#topUpUrl))
-    const made = { text, etag: etagOf(text), untilMs: nextTurn(state, nowMs) }
+    const spending = paces && paces.byType.size > 0 ? paces : null
+    const sinceMs = Math.max(state.atMs, lastTurn(state, nowMs), spending?.hourMs ?? 0)
+    const beside = { key, topUpUrl: this.#topUpUrl, paces: spending }
+    const text = JSON.stringify(creditsBody({ ...viewCredits(now, key), asOfMs: sinceMs }, beside))
+    const made = {
+      text,
+      etag: etagOf(text),
+      untilMs: Math.min(nextTurn(state, nowMs), paces ? paces.hourMs + HOUR_MS : FOREVER_MS),
+      paces,
+    }
     if (byKey) byKey.set(key?.seq ?? 0, made)
     else this.#rendered.set(stored, new Map([[key?.seq ?? 0, made]]))
     return made
@@ -233,6 +279,7 @@ function turns(state: AccountState, nowMs: number): readonly number[] {
       const { windowStartMs, windowEndMs } = currentBudget(budget, nowMs)
       return [windowStartMs, windowEndMs]
     }),
+    ...state.alerts.flatMap(({ day, fired }) => [day?.endMs ?? 0, fired?.untilMs ?? 0]),
   ]
 }
 
@@ -249,9 +296,7 @@ const SCHEMA = {
   response: { 200: CreditsBody, 304: Type.Null({ description: 'Nothing has changed since the ETag.' }), ...PROBLEMS_ANSWER },
 } as const
 
-export function creditsRoutes(app: NativeApp, { services }: NativeContext): void {
-  const rendered = new RenderedCredits(services.policy.topUpUrl)
-
+export function creditsRoutes(app: NativeApp, { services }: NativeContext, rendered: RenderedCredits): void {
   /** Answers from the state in memory, without a promise in between when it is there. */
   const answer = async (
     request: FastifyRequest,
@@ -260,7 +305,10 @@ export function creditsRoutes(app: NativeApp, { services }: NativeContext): void
   ): Promise<FastifyReply> => {
     const stored = await services.store.state(account)
     if (!stored) throw refusalError({ refused: 'account_not_found', detail: `No account has the id ${accountId(account)}.`, facts: {} })
-    return send(request, reply, rendered.of(stored, key, services.clock()))
+    const nowMs = services.clock()
+    const preparing = rendered.prepare(stored, nowMs)
+    if (preparing) await preparing
+    return send(request, reply, rendered.of(stored, key, nowMs))
   }
 
   app.get(
@@ -306,7 +354,7 @@ export function creditsRoutes(app: NativeApp, { services }: NativeContext): void
         })
       const then = await accountInThePast(services.store, account, atMs)
       if (isRefusal(then)) throw refusalError(then)
-      const text = JSON.stringify(creditsBody(viewCredits(then, null), null, services.policy.topUpUrl))
+      const text = JSON.stringify(creditsBody(viewCredits(then, null), { key: null, topUpUrl: services.policy.topUpUrl, paces: null }))
       return sendJson(reply, text)
     },
   )

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { livesOfAlerts } from '../../../test/running/alerts.ts'
 import { makeKey, openAccount, publishTestPrices, startTestObol, type TestAnswer, type TestObol } from '../../../test/running/obol.ts'
 import { livesOfPurchases } from '../../../test/running/purchases.ts'
 import {
@@ -23,6 +24,8 @@ const BUYER = 7
 const SUBSCRIBER = 8
 /** The number of an account that lives by a test clock. */
 const TRAVELLER = 9
+/** The number of an account with alerts. */
+const WATCHED = 10
 
 /** One of everything that can happen to an account; returns the ids of what was made. */
 async function oneOfEverything({ call, clock }: TestObol): Promise<Readonly<Record<string, string>>> {
@@ -87,6 +90,14 @@ async function oneOfEverySubscription({ obol, clock }: TestObol): Promise<void> 
   const { nowMs } = clock
   await send(store, TRAVELLER, createAccount({ clock: { clock: 'clk_1', nowMs } }))
   await send(store, TRAVELLER, advanceClock(nowMs + HOUR_MS))
+}
+
+/** All that can happen to alerts, of an account of its own. */
+async function oneOfEveryAlert({ obol }: TestObol): Promise<void> {
+  const { store } = obol.services
+  await openLedger(store, WATCHED, 0)
+  const lives = livesOfAlerts()
+  for (let next = lives.next(); !next.done; ) next = lives.next(await seqOf(store, WATCHED, next.value))
 }
 
 test('the journal', async (t) => {
@@ -196,6 +207,7 @@ test('events', async (t) => {
   await openAccount(obol, '5')
   await oneOfEveryPurchase(obol)
   await oneOfEverySubscription(obol)
+  await oneOfEveryAlert(obol)
   const read = async (after: string, limit: number): Promise<TestAnswer['body']> => {
     const { status, body, text } = await call('GET', `/v1/events?after=${after}&limit=${limit}`)
     assert.equal(status, 200, text)
@@ -217,7 +229,7 @@ test('events', async (t) => {
       assert.match(id, /^evt_[0-9a-v]{16}_\d+$/)
       assert.ok(record.events.includes(type))
     }
-    assert.equal(new Set(all.map(({ account }) => account)).size, 5)
+    assert.equal(new Set(all.map(({ account }) => account)).size, 6)
     assert.deepEqual(
       all.map(({ created_at }) => created_at),
       all.map(({ created_at }) => created_at).toSorted(),

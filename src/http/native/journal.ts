@@ -8,6 +8,7 @@ import { DEBT, isCharge, type JournalRecord, movesCredits, purchaseOf, subscript
 import { accountOf } from '../access.ts'
 import { exportLimit, MAX_EXPORTED, sendExport, wantsCsv } from '../csv.ts'
 import { PAGE_QUERY, recordList, seqPage } from '../pages.ts'
+import { AlertNewsBody, renderAlertNews } from './alert-bodies.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { renderBalance } from './charge-bodies.ts'
 import { AccountIn, Amount, Balance, decimalOut, listOf, nullable, PROBLEMS_ANSWER, Time, TimeIn } from './schemas.ts'
@@ -33,7 +34,7 @@ export const RecordBody = Type.Object(
     kind: Type.String({ description: 'What happened; docs/reference/journal.md lists the kinds.' }),
     subject: nullable<string>(
       'string',
-      'Id of the charge, grant, hold, refund, adjustment, key, top-up, checkout session or subscription that it is about.',
+      'Id of the charge, grant, hold, refund, adjustment, key, alert, top-up, checkout session or subscription that it is about.',
     ),
     actor: Type.String({ description: '`operator`, `provider`, `time`, or the id of an API key or a user.' }),
     request_id: nullable<string>('string'),
@@ -41,6 +42,7 @@ export const RecordBody = Type.Object(
     entries: Type.Array(Entry),
     balance: Type.Optional(Balance),
     events: Type.Array(Type.String()),
+    alerts: Type.Optional(Type.Array(AlertNewsBody, { description: 'Alerts that it made fire, or that are armed again.' })),
     at: Time,
   },
   { description: 'One record of the journal, with its entries: one movement on one grant each.' },
@@ -75,6 +77,11 @@ function subjectOf(account: number, record: JournalRecord): string | null {
     case 'key_rotated':
     case 'key_revoked':
       return named('key', record.key)
+    case 'alert_created':
+      return named('alert', record.seq)
+    case 'alert_updated':
+    case 'alert_deleted':
+      return named('alert', record.alert)
     case 'topup':
       return named('topup', record.seq)
     default: {
@@ -110,6 +117,7 @@ export function renderRecord(account: number, record: JournalRecord): RecordOut 
     })),
     ...(moved ? { balance: renderBalance(moved) } : {}),
     events: [...eventsOf(record)],
+    ...(record.alerts ? { alerts: record.alerts.map((news) => renderAlertNews(account, news)) } : {}),
     at: timeOut(record.atMs),
   }
 }

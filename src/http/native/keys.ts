@@ -73,8 +73,9 @@ const RateLimitIn = Type.Object(
 )
 const ScopeIn = Type.Unsafe<KeyScope>({
   type: 'string',
-  enum: ['keys:write', 'webhooks:write'],
-  description: '`keys:write`: make, change and revoke keys of its account; `webhooks:write`: manage its webhook endpoints.',
+  enum: ['keys:write', 'webhooks:write', 'alerts:write'],
+  description:
+    '`keys:write`: make, change and revoke keys of its account; `webhooks:write`: manage its webhook endpoints; `alerts:write`: set, change and delete its alerts.',
 })
 
 const KEY_FIELDS = {

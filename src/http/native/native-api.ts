@@ -2,12 +2,13 @@
 
 import type { FastifyInstance } from 'fastify'
 import { accountRoutes } from './accounts.ts'
+import { alertRoutes } from './alerts.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { auditRoutes } from './audit.ts'
 import { authRoutes } from './auth.ts'
 import { chargeRoutes } from './charges.ts'
 import { checkoutSessionRoutes } from './checkout-sessions.ts'
-import { creditsRoutes } from './credits.ts'
+import { creditsRoutes, RenderedCredits } from './credits.ts'
 import { creditsStreamRoute } from './credits-stream.ts'
 import { estimateRoutes } from './estimates.ts'
 import { eventRoutes } from './events.ts'
@@ -37,10 +38,12 @@ import { webhookRoutes } from './webhook-endpoints.ts'
 export async function nativeApi(instance: FastifyInstance, context: NativeContext): Promise<void> {
   const app = instance as unknown as NativeApp
   app.addSchema(ProblemBody)
-  creditsRoutes(app, context)
-  creditsStreamRoute(app, context)
+  const credits = new RenderedCredits(context.services.policy.topUpUrl, context.services.store)
+  creditsRoutes(app, context, credits)
+  creditsStreamRoute(app, context, credits)
   keyRoutes(app, context)
   verifyKeyRoutes(app, context)
+  alertRoutes(app, context)
   usageRoutes(app, context)
   chargeRoutes(app, context)
   refundRoutes(app, context)

@@ -52,6 +52,7 @@ async function everyOperation(call: TestObol['call'], clock: { nowMs: number }):
   await post(`/v1/keys/${key.id}/rotate`, {})
   await post('/v1/keys/verify', { key: key.secret, operation: 'unit' })
   await post('/v1/keys/verify', { key: 'nonsense' })
+  await everythingAboutAlerts(call, account, key.id)
   const work = { key: key.id, operation: 'transcription', quantity: '0.01', attributes: { a: 'b' }, metadata: { c: 'd' } }
   const charge = (await post('/v1/charges', work)).id
   await post('/v1/charges', { account, operation: 'unit', amount: '1' })
@@ -115,6 +116,16 @@ async function everythingAboutWebhooks(call: TestObol['call'], account: string, 
   for (const query of [path, `${path}?account=${account}`, `${path}/${id}`, `${path}/${id}/attempts`]) await call('GET', query)
   await call('PATCH', `${path}/${id}`, { status: 'disabled' })
   await call('DELETE', `${path}/${id}`)
+}
+
+async function everythingAboutAlerts(call: TestObol['call'], account: string, key: string): Promise<void> {
+  const set = async (body: object): Promise<string> => (await call('POST', '/v1/alerts', { account, ...body })).body.id
+  const alert = await set({ watch: 'balance', threshold: '1', email_to: ['a@example.com'] })
+  await set({ watch: 'daily_spend', threshold: '0.000001', time_zone: 'Europe/Berlin', name: 'spent' })
+  await set({ watch: 'key_budget', threshold_percent: 1, key, level: 'critical' })
+  await call('PATCH', `/v1/alerts/${alert}`, { email_owners: false })
+  for (const path of [`/v1/alerts?account=${account}`, `/v1/alerts/${alert}`]) await call('GET', path)
+  await call('DELETE', `/v1/alerts/${alert}`)
 }
 
 async function everythingAboutUsers(call: TestObol['call'], account: string): Promise<void> {

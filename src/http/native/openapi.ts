@@ -12,6 +12,7 @@ const TAGS = [
   { name: 'prices', description: 'What things cost, and what work would.' },
   { name: 'keys', description: 'API keys, their budgets and limits.' },
   { name: 'accounts', description: 'Who holds credits.' },
+  { name: 'alerts', description: 'What people are told of before it matters.' },
   { name: 'grants', description: 'Credits given, voided, corrected.' },
   { name: 'topups', description: 'Credits bought: what is on offer, checkout sessions, payments and their refunds.' },
   { name: 'invoices', description: 'Receipts, invoices, credit notes and monthly statements.' },
