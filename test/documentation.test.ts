@@ -103,6 +103,7 @@ test('the settings that are or may hold secrets are marked, and no other', () =>
       '`OBOL_SHORTGENIUS_HANDLER_URL` \\*',
       '`STRIPE_SECRET_KEY` \\*',
       '`STRIPE_WEBHOOK_SECRET` \\*',
+      '`OBOL_SMTP_URL` \\*',
     ],
   )
 })

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import type { Command } from '../../src/core/command.ts'
 import { MAX_ACCOUNT_NUMBER } from '../../src/core/ids.ts'
 import type { Store, Transaction } from '../../src/stores/store.ts'
+import * as alert from '../running/alerts.ts'
 import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
@@ -29,6 +30,9 @@ const COMMANDS: Readonly<Record<Exclude<Command['kind'], 'create_account'>, Comm
   update_key: make.updateKey(1, { name: 'x' }),
   rotate_key: make.rotateKey(1, 'secret'),
   revoke_key: make.revokeKey(1),
+  create_alert: alert.createAlert(),
+  update_alert: alert.updateAlert(1, {}),
+  delete_alert: alert.deleteAlert(1),
   grant: make.grant(1),
   void_grant: make.voidGrant(1),
   adjust: make.adjust(1),

@@ -7,6 +7,7 @@ import type { PriceRow } from '../../src/core/price-parsing.ts'
 import { isRefusal, refuse } from '../../src/core/refusals.ts'
 import { fingerprintOf, keyHash } from '../../src/stores/chain.ts'
 import type { Applied, Store, Transaction } from '../../src/stores/store.ts'
+import * as alert from '../running/alerts.ts'
 import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
@@ -30,6 +31,9 @@ const COMMANDS: Readonly<Record<Command['kind'], ((store: Store) => Promise<Comm
   update_key: async (store) => make.updateKey(await seqOf(store, ADA, make.createKey('secret')), { name: 'other' }),
   rotate_key: async (store) => make.rotateKey(await seqOf(store, ADA, make.createKey('secret')), 'new secret'),
   revoke_key: async (store) => make.revokeKey(await seqOf(store, ADA, make.createKey('secret'))),
+  create_alert: async () => alert.createAlert({ credits: 5 }),
+  update_alert: async (store) => alert.updateAlert(await seqOf(store, ADA, alert.createAlert()), { name: 'other' }),
+  delete_alert: async (store) => alert.deleteAlert(await seqOf(store, ADA, alert.createAlert())),
   grant: async () => make.grant(5),
   void_grant: async (store) => make.voidGrant(await seqOf(store, ADA, make.grant(7))),
   adjust: async () => make.adjust(-3),

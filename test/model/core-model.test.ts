@@ -21,6 +21,8 @@ import { isRefusal, type Refusal, refuse } from '../../src/core/refusals.ts'
 import { RECORD_KINDS } from '../../tools/reference/journal.ts'
 import * as memory from '../running/memory-account.ts'
 import { planOf } from '../running/subscriptions.ts'
+import { type AlertNames, alertCommand, alertsOfModel, alertsOfState, coreAlertCommandOf } from './alert-commands.ts'
+import { isAboutAlerts } from './alert-oracle.ts'
 import {
   type BudgetSpec,
   type ChargeSpec,
@@ -130,6 +132,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   on(1, pick, (at, trial) => ({ do: 'revoke_key', key: trial.one('key', at) })),
   on(26, paymentCommand, (make, trial) => make(trial.names)),
   on(30, subscriptionCommand, (make, trial) => make(trial.subscriptionNames)),
+  on(14, alertCommand, (make, trial) => make(trial.alertNames)),
   on(3, fc.tuple(pick, outcome), ([at, drawn], trial) => ({
     do: 'report_outcome',
     as: trial.newName(),
@@ -155,7 +158,7 @@ const refusals = new Set<string>()
 const kinds = new Set<string>()
 const times = { refused: 0, succeeded: 0 }
 
-type Named = 'grant' | 'hold' | 'charge' | 'key' | 'purchase' | 'request' | 'subscription' | 'attempt'
+type Named = 'grant' | 'hold' | 'charge' | 'key' | 'purchase' | 'request' | 'subscription' | 'attempt' | 'alert'
 
 /** One account, in the core and in the model, and the names of what was made. */
 class Trial {
@@ -170,6 +173,7 @@ class Trial {
     request: [],
     subscription: [],
     attempt: [],
+    alert: [],
   }
   readonly #seqs = new Map<string, number>()
   readonly #past: Command[] = []
@@ -200,6 +204,12 @@ class Trial {
   wait(ms: number): void {
     if (this.account.state.clock === null) this.account.wait(ms)
     else if (ms > 0) this.take({ do: 'advance_clock', nowMs: this.nowMs + ms })
+  }
+
+  readonly alertNames: AlertNames = {
+    newName: () => this.newName(),
+    alert: (at) => this.one('alert', at),
+    key: (at) => this.one('key', at),
   }
 
   readonly subscriptionNames: SubscriptionNames = {
@@ -339,6 +349,7 @@ class Trial {
     if (record.kind === 'hold') this.#names.hold.push(name)
     if (record.kind === 'charge' || record.kind === 'capture' || record.kind === 'late_capture') this.#names.charge.push(name)
     if (record.kind === 'key_created') this.#names.key.push(name)
+    if (record.kind === 'alert_created') this.#names.alert.push(name)
   }
 
   /** What subscriptions have given is named as the model names it: by the subscription, one after the other. */
@@ -349,6 +360,7 @@ class Trial {
   #perform(command: Command): memory.Answer {
     const { account } = this
     if (isPaymentCommand(command)) return account.send(commandOf(command, (name) => this.#seq(name)))
+    if (isAboutAlerts(command)) return account.send(coreAlertCommandOf(command, (name) => this.#seq(name)))
     if (isAboutSubscriptions(command)) return account.send(coreCommandOf(command, (name) => this.#seq(name)))
     switch (command.do) {
       case 'report_outcome': {
@@ -437,6 +449,8 @@ class Trial {
       seen[name] = { ...figuresOf(facts, view), ...(isBooked ? {} : { lost: 0n }) }
       expected[name] = { ...model.purchase(name), ...(isBooked ? {} : { lost: 0n }) }
     }
+    seen.alerts = alertsOfState(view, records, nowMs)
+    expected.alerts = alertsOfModel(model)
     seen.subscriptions = figuresOfState(view)
     expected.subscriptions = figuresOfModel(model.subscriptions)
     assert.deepEqual(seen, expected, `what is seen at ${new Date(atMs).toISOString()}`)
@@ -498,6 +512,12 @@ const CROWDS: Readonly<Record<string, Step>> = {
     anchorMs: null,
     withTrial: false,
   }),
+  alerts: (trial) => ({
+    do: 'set_alert',
+    as: trial.newName(),
+    watch: { of: 'balance', creditType: 'credits' },
+    threshold: { credits: MICRO },
+  }),
   checkouts: (trial) => ({ do: 'open_checkout', as: trial.newName(), ...WISH }),
   refunds: (trial) => ({
     do: 'fail_refund',
@@ -541,7 +561,7 @@ test('the core and the naive model agree on every outcome and every balance', as
       const agree = fc.property(plan, fc.boolean(), fc.nat(3), (steps, isInDebt, clock) =>
         run(steps, isInDebt ? runIntoDebt : undefined, clock === 0),
       )
-      fc.assert(agree, { seed, numRuns: RUNS_PER_SEED, interruptAfterTimeLimit: 10_000, markInterruptAsFailure: true })
+      fc.assert(agree, { seed, numRuns: RUNS_PER_SEED, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true })
     })
   for (const [name, more] of Object.entries(CROWDS))
     await t.test(`in an account that is full of ${name}`, () => {

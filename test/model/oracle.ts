@@ -8,10 +8,12 @@
 
 import type { AccountStatus, CapturePolicy, GrantSource } from '../../src/core/account.ts'
 import { MAX_KEYS, MAX_OPEN_CHECKOUTS, MAX_OPEN_GRANTS, MAX_OPEN_HOLDS } from '../../src/core/account.ts'
+import { MAX_ALERTS } from '../../src/core/alert.ts'
 import type { Period } from '../../src/core/calendar.ts'
 import { formatCredits, MAX_MICROCREDITS } from '../../src/core/credits.ts'
 import { MAX_PURCHASE_EVENTS } from '../../src/core/purchase.ts'
 import type { RefusalCode } from '../../src/core/refusals.ts'
+import { type AlertSpec, isAboutAlerts, lookAt, type ModelAlert, type Watched } from './alert-oracle.ts'
 import { dueMoment, type Ledger, type ModelSubscription, passMoment, perform, type SubscriptionSpec } from './subscription-oracle.ts'
 
 const DAY_MS = 86_400_000
@@ -70,6 +72,7 @@ export type Command =
   | Management
   | Payments
   | SubscriptionSpec
+  | AlertSpec
   | Readonly<{ do: 'report_outcome'; as: string; charge: string; outcome: 'failed' | 'succeeded'; percent: number; grantDays: number }>
   | Readonly<{ do: 'advance_clock'; nowMs: number }>
   | (Readonly<{ do: 'grant' }> & GrantSpec)
@@ -158,6 +161,7 @@ export class Oracle {
     const account = known ? known.copy() : new Account()
     try {
       const outcome = account.perform(atMs, command)
+      account.tellOfAlerts()
       // What is told again changes nothing, not even the account's time.
       if (outcome !== NO_NEWS) this.#accounts.set(name, account.checked())
       return outcome
@@ -176,7 +180,7 @@ export class Oracle {
 }
 
 /** One account. Its time is that of the last command that did something, and never goes back. */
-class Account implements Ledger {
+class Account implements Ledger, Watched {
   nowMs = 0
   /** The time of its test clock; null: it has none. */
   clockMs: number | null = null
@@ -188,6 +192,7 @@ class Account implements Ledger {
   charges: Charge[] = []
   purchases: Purchase[] = []
   subscriptions: ModelSubscription[] = []
+  alerts: ModelAlert[] = []
   /** What the customer left to pay with; null: nothing. */
   method: string | null = null
   keys: Key[] = []
@@ -196,9 +201,9 @@ class Account implements Ledger {
   groupIndex = 0
 
   copy(): Account {
-    const { grants, holds, charges, keys, purchases, subscriptions } = this
+    const { grants, holds, charges, keys, purchases, subscriptions, alerts } = this
     const lists = { grants: clones(grants), holds: clones(holds), charges: clones(charges), keys: clones(keys) }
-    const more = { purchases: clones(purchases), subscriptions: clones(subscriptions), sums: { ...this.sums } }
+    const more = { purchases: clones(purchases), subscriptions: clones(subscriptions), alerts: clones(alerts), sums: { ...this.sums } }
     return Object.assign(new Account(), this, lists, more)
   }
 
@@ -258,6 +263,32 @@ class Account implements Ledger {
     passMoment(this)
     for (const grant of this.grants) if (!grant.ended && grant.expiresAtMs <= this.nowMs) this.#endGrant(grant, 'expired')
     for (const creditType of Object.keys(this.sums)) this.#repay(creditType)
+    this.tellOfAlerts()
+  }
+
+  tellOfAlerts(): void {
+    for (const alert of this.alerts) lookAt(alert, this)
+  }
+
+  usable(creditType: string): bigint {
+    return this.balance(creditType).settled - sum(this.#frozen(creditType))
+  }
+
+  windowNow(period: Period, timeZone: string): string {
+    return windowOf(this.nowMs, { period, timeZone })
+  }
+
+  spentToday(creditType: string, timeZone: string, after: number): bigint {
+    const day = { period: 'day', timeZone } as const
+    const today = this.charges.filter(
+      (charge) => charge.creditType === creditType && charge.order > after && windowOf(charge.atMs, day) === windowOf(this.nowMs, day),
+    )
+    return today.reduce((total, charge) => total + sum(charge.draws) - charge.refunded, 0n)
+  }
+
+  budgetOf(name: string): ReturnType<Watched['budgetOf']> {
+    const budget = this.keys.find((key) => key.name === name)?.budget
+    return budget ? { ...budget, spent: this.budgetUse(name)?.spent ?? 0n } : null
   }
 
   allOf(creditType: string): bigint {
@@ -314,6 +345,7 @@ class Account implements Ledger {
     if (command.do === 'report_outcome') return this.#report(command)
     if (command.do === 'advance_clock') return this.#advance(command.nowMs)
     if (isAboutSubscriptions(command)) return this.#subscribe(command)
+    if (isAboutAlerts(command)) return this.#watch(command)
     if (isPayment(command)) return this.#performPayment(command)
     this.#manage(command)
     return NOTHING
@@ -349,8 +381,28 @@ class Account implements Ledger {
     else if (command.do === 'create_key') this.#createKey(command.as, command.budget)
     else if (command.do === 'update_key') this.#updateKey(this.#liveKey(command.key), command.budget)
     else if (command.do === 'rotate_key') this.#liveKey(command.key)
-    else if (command.do === 'revoke_key') Object.assign(this.#key(command.key), { isRevoked: true, budget: null })
+    else if (command.do === 'revoke_key') this.#revokeKey(this.#key(command.key))
     else throw new Error(`the model does not know ${JSON.stringify(command satisfies never)}`)
+  }
+
+  #revokeKey(key: Key): void {
+    Object.assign(key, { isRevoked: true, budget: null })
+    this.alerts = this.alerts.filter(({ watch }) => watch.of !== 'key_budget' || watch.key !== key.name)
+  }
+
+  #watch(command: AlertSpec): Done {
+    if (command.do === 'set_alert') {
+      const { as: name, watch, threshold } = command
+      if (this.alerts.length >= MAX_ALERTS) throw new No('too_many_alerts')
+      if (watch.of === 'key_budget') this.#liveKey(watch.key)
+      this.alerts.push({ name, watch, threshold, since: this.order, fired: null, told: [] })
+      return NOTHING
+    }
+    const alert = this.alerts.find(({ name }) => name === command.alert)
+    if (!alert) throw new No('alert_not_found')
+    if (command.do === 'change_alert') alert.threshold = command.threshold
+    else this.alerts = this.alerts.filter((other) => other !== alert)
+    return NOTHING
   }
 
   #createKey(name: string, budget: BudgetSpec | null): void {
@@ -917,7 +969,7 @@ function burnsBefore(a: Grant, b: Grant): number {
 }
 
 /** A name for the window of a budget that a moment falls in, by the date on a wall calendar in its zone. 1970 began on a Thursday. */
-function windowOf(atMs: number, { period, timeZone }: BudgetSpec): string {
+function windowOf(atMs: number, { period, timeZone }: Pick<BudgetSpec, 'period' | 'timeZone'>): string {
   if (period === 'lifetime') return 'always'
   calendars[timeZone] ??= new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' })
   const date = calendars[timeZone].format(atMs)

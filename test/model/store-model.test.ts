@@ -16,7 +16,7 @@ import type { Command as CoreCommand } from '../../src/core/command.ts'
 import { formatCredits, MICRO, type Microcredits, micro } from '../../src/core/credits.ts'
 import { decide } from '../../src/core/decide.ts'
 import type { ChargeCommand } from '../../src/core/decisions/charge.ts'
-import { viewAt } from '../../src/core/due.ts'
+import { openDraft, viewAt } from '../../src/core/due.ts'
 import { grantMadeBy, isCharge, type JournalRecord, purchaseOf } from '../../src/core/record.ts'
 import { isRefusal, type Refusal } from '../../src/core/refusals.ts'
 import { fingerprintOf } from '../../src/stores/chain.ts'
@@ -27,6 +27,8 @@ import * as memory from '../running/memory-account.ts'
 import { STORE_KINDS, type StoreKind } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
 import { subscriptionsIn } from '../running/subscriptions.ts'
+import { type AlertNames, alertCommand, alertsOfModel, alertsOfState, coreAlertCommandOf } from './alert-commands.ts'
+import { isAboutAlerts } from './alert-oracle.ts'
 import { type BudgetSpec, type ChargeSpec, type Command, isAboutSubscriptions, Oracle, type Outcome } from './oracle.ts'
 import { PLACES, type Place } from './place.ts'
 import { commandOf, figuresOf, isPaymentCommand, type Names, paymentCommand } from './purchase-commands.ts'
@@ -132,6 +134,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     percent,
     grantDays: 30,
   })),
+  on(10, alertCommand, (drawn, party) => drawn(party.alertNames)),
   on(8, fc.constantFrom(MINUTE_MS, DAY_MS, 9 * DAY_MS, 33 * DAY_MS), (ms, party) =>
     party.core.state.clock === null && ms !== MINUTE_MS
       ? { do: 'save_method', method: `card of ${ms}` }
@@ -193,7 +196,7 @@ class Seen {
   crashes = 0
 }
 
-type Named = 'grant' | 'hold' | 'charge' | 'key' | 'purchase' | 'request' | 'subscription' | 'attempt'
+type Named = 'grant' | 'hold' | 'charge' | 'key' | 'purchase' | 'request' | 'subscription' | 'attempt' | 'alert'
 
 /** A command as the model, the core and the store each take it. */
 interface Request {
@@ -219,6 +222,7 @@ class Party {
     request: [],
     subscription: [],
     attempt: [],
+    alert: [],
   }
   readonly #seqs = new Map<string, number>()
   #made = 0
@@ -233,6 +237,12 @@ class Party {
   /** The time that it is for the account. */
   get nowMs(): number {
     return this.core.state.clock?.nowMs ?? this.core.nowMs
+  }
+
+  readonly alertNames: AlertNames = {
+    newName: () => this.newName(),
+    alert: (at) => this.one('alert', at),
+    key: (at) => this.one('key', at),
   }
 
   readonly subscriptionNames: SubscriptionNames = {
@@ -324,6 +334,7 @@ class Party {
     if (record.kind === 'hold') this.#names.hold.push(name)
     if (isCharge(record)) this.#names.charge.push(name)
     if (record.kind === 'key_created') this.#names.key.push(name)
+    if (record.kind === 'alert_created') this.#names.alert.push(name)
   }
 
   /** What the core alone makes of a command: the records of the command itself. */
@@ -508,6 +519,8 @@ class World {
     const model = this.#oracle.look(name, core.nowMs)
     const view = viewAt(state, core.nowMs)
     assert.deepEqual(figuresOfState(view), figuresOfModel(model.subscriptions), `subscriptions of ${name}`)
+    const due = openDraft(state, { nowMs: core.nowMs, actor: 'time', requestId: null }).records
+    assert.deepEqual(alertsOfState(view, [...core.journal, ...due], nowMs), alertsOfModel(model), `alerts of ${name}`)
     for (const type of CREDIT_TYPES) {
       const { creditType: _, grants: __, ...totals } = poolOf(view, type)
       assert.deepEqual([balanceOf(poolOf(view, type), nowMs), totals], [model.balance(type), model.totals(type)], `${type} of ${name}`)
@@ -567,6 +580,7 @@ class World {
     }
     const amountOf = (value: bigint | null): Microcredits | null => (value === null ? null : micro(value))
     if (isPaymentCommand(command)) return commandOf(command, (name) => party.seq(name))
+    if (isAboutAlerts(command)) return coreAlertCommandOf(command, (name) => party.seq(name))
     if (isAboutSubscriptions(command)) return coreCommandOf(command, (name) => party.seq(name))
     switch (command.do) {
       case 'report_outcome':
