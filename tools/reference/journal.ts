@@ -14,6 +14,9 @@ const KINDS: Readonly<Record<Kind, string>> = {
   key_updated: 'Name, budget, limits, operations, scopes or end of an API key were changed.',
   key_rotated: 'An API key got a new secret; the old one works until a stated time.',
   key_revoked: 'An API key was ended, for ever.',
+  alert_created: 'An alert was set: what it watches, and from which threshold on.',
+  alert_updated: 'Name, level, threshold or addresses of an alert were changed; the record holds all of them as they are then.',
+  alert_deleted: 'An alert was taken away.',
   grant: 'Credits were given. What the account owed of that credit type was repaid first: the entry without a grant.',
   grant_expired: 'A grant reached its end. What was left and not held is gone; what is held stays with its holds.',
   grant_voided: 'The operator took back what was unspent and not held.',
@@ -83,6 +86,8 @@ deleted. Balances, grants, holds, usage and statuses are folded from it and can 
 A record that moves credits has **entries**: one movement on one grant each, with what remained and what was held before and after. An entry
 whose \`grant\` is null is on the account's debt, which is a grant with less than nothing remaining. \`balance\` is that of the credit type right
 after the record.
+
+Whichever record makes alerts fire, or lets them be armed again, carries that as \`alerts\`: so each crossing is told once.
 
 Each record is hashed together with the hash before it, beginning with the account's number, so a record that is changed, moved, left out or
 added behind Obol's back breaks the chain from there on.

@@ -24,6 +24,7 @@ __all__ = [
     "AccountHasTestClockError",
     "AccountNotFoundError",
     "AccountSuspendedError",
+    "AlertNotFoundError",
     "AlreadySubscribedError",
     "AmountOutOfRangeError",
     "AnchorInFutureError",
@@ -110,6 +111,7 @@ __all__ = [
     "TestClockNotFoundError",
     "TestClocksOffError",
     "TokenExpiredError",
+    "TooManyAlertsError",
     "TooManyAttemptsError",
     "TooManyClockAccountsError",
     "TooManyKeysError",
@@ -160,6 +162,12 @@ class AccountSuspendedError(PermissionDeniedError):
     """
 
     what_to_do = "The operator lifts it with `PATCH /v1/accounts/{account}` and `{\"status\":\"active\"}`."
+
+
+class AlertNotFoundError(NotFoundError):
+    """404 `alert_not_found`: No alert has this id."""
+
+    what_to_do = "Check the id; `GET /v1/alerts` lists the alerts of an account."
 
 
 class AlreadySubscribedError(ConflictError):
@@ -836,6 +844,12 @@ class TokenExpiredError(AuthenticationError):
     what_to_do = "Get the next one with the refresh token: `POST /v1/auth/refresh`."
 
 
+class TooManyAlertsError(ConflictError):
+    """409 `too_many_alerts`: The account has as many alerts as one account may have."""
+
+    what_to_do = "Delete alerts that are not needed, or change one of them."
+
+
 class TooManyAttemptsError(TryLaterError):
     """429 `too_many_attempts`: Passwords were tried, or tokens refreshed, more often than is allowed in so short
     a time.
@@ -1043,6 +1057,7 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "account_has_test_clock": AccountHasTestClockError,
     "account_not_found": AccountNotFoundError,
     "account_suspended": AccountSuspendedError,
+    "alert_not_found": AlertNotFoundError,
     "already_subscribed": AlreadySubscribedError,
     "amount_out_of_range": AmountOutOfRangeError,
     "anchor_in_future": AnchorInFutureError,
@@ -1129,6 +1144,7 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "test_clock_not_found": TestClockNotFoundError,
     "test_clocks_off": TestClocksOffError,
     "token_expired": TokenExpiredError,
+    "too_many_alerts": TooManyAlertsError,
     "too_many_attempts": TooManyAttemptsError,
     "too_many_clock_accounts": TooManyClockAccountsError,
     "too_many_keys": TooManyKeysError,

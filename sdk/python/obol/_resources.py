@@ -12,6 +12,8 @@ from ._request import NOT_GIVEN, Call, CallOptions, NotGiven, Request, segment
 from ._shapes import (
     Account,
     Adjustment,
+    Alert,
+    Alerts,
     AmountIn,
     Audit,
     BudgetTerms,
@@ -405,7 +407,7 @@ class KeysApi:
         rate_limit: RateLimitTerms | None | NotGiven = NOT_GIVEN,
         expires_at: TimeIn | None | NotGiven = NOT_GIVEN,
         operations: Sequence[str] | None | NotGiven = NOT_GIVEN,
-        scopes: Sequence[Literal["keys:write", "webhooks:write"]] | NotGiven = NOT_GIVEN,
+        scopes: Sequence[Literal["keys:write", "webhooks:write", "alerts:write"]] | NotGiven = NOT_GIVEN,
         metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: CallOptions | None = None,
@@ -472,7 +474,7 @@ class KeysApi:
         rate_limit: RateLimitTerms | None | NotGiven = NOT_GIVEN,
         expires_at: TimeIn | None | NotGiven = NOT_GIVEN,
         operations: Sequence[str] | None | NotGiven = NOT_GIVEN,
-        scopes: Sequence[Literal["keys:write", "webhooks:write"]] | NotGiven = NOT_GIVEN,
+        scopes: Sequence[Literal["keys:write", "webhooks:write", "alerts:write"]] | NotGiven = NOT_GIVEN,
         metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
         options: CallOptions | None = None,
     ) -> Key:
@@ -585,6 +587,154 @@ class KeysApi:
             body={"key": key, "operation": operation},
         )
         return self._call(request, KeyVerification, options)
+
+
+class AlertsApi:
+    """What people are told of before it matters."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def create(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        watch: Literal["balance", "daily_spend", "key_budget"],
+        credit_type: str | NotGiven = NOT_GIVEN,
+        key: str | NotGiven = NOT_GIVEN,
+        time_zone: str | NotGiven = NOT_GIVEN,
+        name: str | NotGiven = NOT_GIVEN,
+        level: Literal["warning", "critical"] | NotGiven = NOT_GIVEN,
+        threshold: AmountIn | NotGiven = NOT_GIVEN,
+        threshold_percent: int | NotGiven = NOT_GIVEN,
+        email_owners: bool | NotGiven = NOT_GIVEN,
+        email_to: Sequence[str] | NotGiven = NOT_GIVEN,
+        idempotency_key: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Alert:
+        """Set an alert.
+
+        By the operator for any account; for their own, by a key with the scope `alerts:write` or a user who
+        is an owner. It fires once when what it watches reaches the threshold, at once if that is so already,
+        and is armed again when that is clear of it. An account has 20 at most.
+
+        account: An account: its id, or `external:` and its external id.
+
+        watch: `balance`: what the account has of a credit type, but for what disputes have frozen;
+        `daily_spend`: what is charged of it in a day; `key_budget`: what is charged to a key in the period of
+        its budget.
+
+        credit_type: Default `credits`. Not of a `key_budget`.
+
+        key: Id of the key whose budget is watched.
+
+        time_zone: Of a `daily_spend`: IANA name of the zone whose days count. Default UTC.
+
+        level: Default `warning`.
+
+        threshold: Credits: a decimal string, or a JSON number, with at most 6 decimals, within
+        ±9200000000000.
+
+        threshold_percent: Instead of `threshold`: percent of what plans give in the current period, or of the
+        budget of the key.
+
+        email_owners: Whether the owners of the account are written to. Default: yes.
+
+        email_to: Addresses that are written to besides.
+        """
+        request = Request(
+            method="POST",
+            path="/v1/alerts",
+            repeat="keyed",
+            body={"account": account, "watch": watch, "credit_type": credit_type, "key": key, "time_zone": time_zone, "name": name, "level": level, "threshold": threshold, "threshold_percent": threshold_percent, "email_owners": email_owners, "email_to": email_to},
+            idempotency_key=idempotency_key,
+        )
+        return self._call(request, Alert, options)
+
+    def list(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> Alerts:
+        """List an account's alerts, oldest first.
+
+        account: An account: its id, or `external:` and its external id.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/alerts",
+            repeat="safe",
+            query={"account": account},
+        )
+        return self._call(request, Alerts, options)
+
+    def update(
+        self,
+        alert: str,
+        *,
+        name: str | NotGiven = NOT_GIVEN,
+        level: Literal["warning", "critical"] | NotGiven = NOT_GIVEN,
+        threshold: AmountIn | NotGiven = NOT_GIVEN,
+        threshold_percent: int | NotGiven = NOT_GIVEN,
+        email_owners: bool | NotGiven = NOT_GIVEN,
+        email_to: Sequence[str] | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> Alert:
+        """Change an alert.
+
+        What is left out stays as it is. What an alert watches never changes: set another one.
+
+        level: Default `warning`.
+
+        threshold: Credits: a decimal string, or a JSON number, with at most 6 decimals, within
+        ±9200000000000.
+
+        threshold_percent: Instead of `threshold`: percent of what plans give in the current period, or of the
+        budget of the key.
+
+        email_owners: Whether the owners of the account are written to. Default: yes.
+
+        email_to: Addresses that are written to besides.
+        """
+        request = Request(
+            method="PATCH",
+            path=f"/v1/alerts/{segment('alert', alert)}",
+            repeat="safe",
+            body={"name": name, "level": level, "threshold": threshold, "threshold_percent": threshold_percent, "email_owners": email_owners, "email_to": email_to},
+        )
+        return self._call(request, Alert, options)
+
+    def delete(
+        self,
+        alert: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> Alert:
+        """Delete an alert.
+
+        The answer shows it as it was.
+        """
+        request = Request(
+            method="DELETE",
+            path=f"/v1/alerts/{segment('alert', alert)}",
+            repeat="safe",
+        )
+        return self._call(request, Alert, options)
+
+    def get(
+        self,
+        alert: str,
+        *,
+        options: CallOptions | None = None,
+    ) -> Alert:
+        """Get an alert."""
+        request = Request(
+            method="GET",
+            path=f"/v1/alerts/{segment('alert', alert)}",
+            repeat="safe",
+        )
+        return self._call(request, Alert, options)
 
 
 class UsageApi:
@@ -2791,6 +2941,8 @@ class Resources:
         self.accounts = AccountsApi(call)
         #: API keys, their budgets and limits.
         self.keys = KeysApi(call)
+        #: What people are told of before it matters.
+        self.alerts = AlertsApi(call)
         #: What was used, over time.
         self.usage = UsageApi(call)
         #: Credits taken for operations, and given back.

@@ -24,6 +24,10 @@ __all__ = [
     "Account",
     "AccountOfUser",
     "Adjustment",
+    "Alert",
+    "AlertNews",
+    "AlertState",
+    "Alerts",
     "Audit",
     "AuditChecked",
     "AuditDifference",
@@ -182,6 +186,96 @@ class Adjustment:
     balance: Balance
     #: RFC 3339, UTC, milliseconds.
     created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """Somebody wants to be told of something before it matters."""
+
+    object: Literal["alert"]
+    id: str
+    account: str
+    name: str
+    #: `balance`: what the account has of a credit type, but for what disputes have frozen; `daily_spend`:
+    #: what is charged of it in a day; `key_budget`: what is charged to a key in the period of its budget.
+    watch: Literal["balance", "daily_spend", "key_budget"]
+    #: Default `warning`.
+    level: Literal["warning", "critical"]
+    #: Null: it watches a key.
+    credit_type: str | None
+    #: Id of the key whose budget it watches.
+    key: str | None
+    #: Of a `daily_spend`: whose days count.
+    time_zone: str | None
+    #: Credits, as a decimal string; null: none.
+    threshold: Decimal | None
+    #: Null: the threshold is an amount.
+    threshold_percent: int | None
+    email_owners: bool
+    email_to: Sequence[str]
+    #: `fired`: it has told of a crossing, and is not armed again yet.
+    status: Literal["armed", "fired"]
+    #: What it watches, in credits; null: there is nothing to compare.
+    current: Decimal | None
+    #: What its threshold comes to, in credits; null: as above.
+    fires_at: Decimal | None
+    #: RFC 3339, UTC, milliseconds; null: never or not.
+    fired_at: datetime | None
+    #: RFC 3339, UTC, milliseconds.
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertNews:
+    """Alert news."""
+
+    alert: str
+    turn: Literal["fired", "recovered"]
+    #: `balance`: what the account has of a credit type, but for what disputes have frozen; `daily_spend`:
+    #: what is charged of it in a day; `key_budget`: what is charged to a key in the period of its budget.
+    watch: Literal["balance", "daily_spend", "key_budget"]
+    #: Default `warning`.
+    level: Literal["warning", "critical"]
+    #: Null: it watches a key.
+    credit_type: str | None
+    #: Id of the key whose budget it watches.
+    key: str | None
+    #: What it watches, in credits.
+    current: Decimal
+    #: Credits, as a decimal string in its shortest form.
+    fires_at: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertState:
+    """Alert state."""
+
+    alert: str
+    #: `balance`: what the account has of a credit type, but for what disputes have frozen; `daily_spend`:
+    #: what is charged of it in a day; `key_budget`: what is charged to a key in the period of its budget.
+    watch: Literal["balance", "daily_spend", "key_budget"]
+    #: Default `warning`.
+    level: Literal["warning", "critical"]
+    #: Null: it watches a key.
+    credit_type: str | None
+    #: Id of the key whose budget it watches.
+    key: str | None
+    #: `fired`: it has told of a crossing, and is not armed again yet.
+    status: Literal["armed", "fired"]
+    #: What it watches, in credits; null: there is nothing to compare.
+    current: Decimal | None
+    #: What its threshold comes to, in credits; null: as above.
+    fires_at: Decimal | None
+    #: RFC 3339, UTC, milliseconds; null: never or not.
+    fired_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alerts:
+    """Alerts."""
+
+    object: Literal["alerts"]
+    data: Sequence[Alert]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -488,6 +582,11 @@ class CreditTypeCredits:
     voided: Decimal
     #: What is left, by where it came from.
     sources: Mapping[str, Decimal]
+    #: The pace of up to seven days; null: nothing was spent in them.
+    spent_per_day: Decimal | None
+    #: The day, in UTC, on which the credits run out at that pace; null: there is none, or it is more than
+    #: ten years away.
+    runs_out_on: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -510,6 +609,8 @@ class Credits:
     next_renewal: NextRenewal | None
     #: The next one of each subscription, soonest first.
     renewals: Sequence[NextRenewal]
+    #: What is told of before it matters, and whether it has been.
+    alerts: Sequence[AlertState]
     #: Null: the account has no automatic top-up.
     auto_top_up: None
     #: Where to buy credits.
@@ -972,8 +1073,8 @@ class JournalRecord:
     sequence: int
     #: What happened; docs/reference/journal.md lists the kinds.
     kind: str
-    #: Id of the charge, grant, hold, refund, adjustment, key, top-up, checkout session or subscription that
-    #: it is about.
+    #: Id of the charge, grant, hold, refund, adjustment, key, alert, top-up, checkout session or
+    #: subscription that it is about.
     subject: str | None
     #: `operator`, `provider`, `time`, or the id of an API key or a user.
     actor: str
@@ -982,6 +1083,8 @@ class JournalRecord:
     entries: Sequence[JournalRecordEntry]
     balance: Balance | None = None
     events: Sequence[str]
+    #: Alerts that it made fire, or that are armed again.
+    alerts: Sequence[AlertNews] | None = None
     #: RFC 3339, UTC, milliseconds.
     at: datetime
 

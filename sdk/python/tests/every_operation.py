@@ -33,6 +33,7 @@ async def call_every_operation(operator: Any, customer: CustomerOf, email: str, 
     await _invoices(operator, account.id, wait, page)
     await _webhooks(operator, wait, page)
     await _plans(operator, account.id, wait, page)
+    await _alerts(operator, account.id, wait)
     await _users(operator, customer, account.id, email, wait, page)
     now = datetime.now(timezone.utc)
     await wait(operator.price_books.try_out(prices=prices, start=now - timedelta(minutes=1), end=now + timedelta(minutes=1)))
@@ -151,6 +152,17 @@ async def _plans(operator: Any, account: str, wait: Any, page: Any) -> None:
     await wait(operator.test_clocks.advance(clock.id, to=datetime(2031, 2, 28, tzinfo=timezone.utc)))
     await wait(operator.test_clocks.get(clock.id))
     await page(operator.test_clocks.list())
+
+
+async def _alerts(operator: Any, account: str, wait: Any) -> None:
+    alerts = operator.alerts
+    emails = ["lin@example.com"]
+    alert = await wait(alerts.create(account=account, watch="balance", threshold=Decimal(10), level="critical", email_to=emails))
+    await wait(alerts.create(account=account, watch="daily_spend", threshold_percent=20, time_zone="Europe/Berlin"))
+    await wait(alerts.update(alert.id, threshold="20", email_owners=False))
+    await wait(alerts.get(alert.id))
+    await wait(alerts.list(account=account))
+    await wait(alerts.delete(alert.id))
 
 
 _PASSWORD = "correct horse battery staple"

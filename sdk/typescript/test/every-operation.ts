@@ -30,6 +30,7 @@ export async function callEveryOperation({ operator, customer, nobody }: Clients
   await callInvoices(operator, account.id)
   await callWebhooks(operator)
   await callPlans(operator, account.id)
+  await callAlerts(operator, account.id)
   await callUsers({ operator, customer, nobody }, account.id)
   const start = new Date(Date.now() - 60_000)
   await operator.priceBooks.tryOut({ prices, start, end: new Date(start.getTime() + 120_000) })
@@ -150,6 +151,15 @@ async function callPlans({ plans, subscriptions, paymentMethods, testClocks }: O
   await testClocks.advance(clock.id, { to: '2031-02-28T09:00:00Z' })
   await testClocks.get(clock.id)
   await testClocks.list().page()
+}
+
+async function callAlerts({ alerts }: Obol, account: string): Promise<void> {
+  const { id } = await alerts.create({ account, watch: 'balance', threshold: '10', level: 'critical', email_to: ['lin@example.com'] })
+  await alerts.create({ account, watch: 'daily_spend', threshold_percent: 20, time_zone: 'Europe/Berlin' })
+  await alerts.update(id, { threshold: '20', email_owners: false })
+  await alerts.get(id)
+  await alerts.list({ account })
+  await alerts.delete(id)
 }
 
 const PASSWORD = 'correct horse battery staple'

@@ -45,6 +45,16 @@ export class AccountSuspendedError extends PermissionDeniedError {
 }
 
 /**
+ * 404 `alert_not_found`: No alert has this id.
+ *
+ * Check the id; `GET /v1/alerts` lists the alerts of an account.
+ */
+export class AlertNotFoundError extends NotFoundError {
+  override readonly name: string = 'AlertNotFoundError'
+  override readonly whatToDo: string = 'Check the id; `GET /v1/alerts` lists the alerts of an account.'
+}
+
+/**
  * 409 `already_subscribed`: The account has a subscription to the plan that has not ended.
  *
  * Change the subscription that the account has (`POST /v1/subscriptions/{subscription}/change`), or cancel it first.
@@ -1050,6 +1060,16 @@ export class TokenExpiredError extends AuthenticationError {
 }
 
 /**
+ * 409 `too_many_alerts`: The account has as many alerts as one account may have.
+ *
+ * Delete alerts that are not needed, or change one of them.
+ */
+export class TooManyAlertsError extends ConflictError {
+  override readonly name: string = 'TooManyAlertsError'
+  override readonly whatToDo: string = 'Delete alerts that are not needed, or change one of them.'
+}
+
+/**
  * 429 `too_many_attempts`: Passwords were tried, or tokens refreshed, more often than is allowed in so short a time.
  *
  * Wait for Retry-After seconds. What is signed in already goes on working, and a reset of the password by the operator lets in at once.
@@ -1363,6 +1383,7 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['account_has_test_clock', AccountHasTestClockError],
   ['account_not_found', AccountNotFoundError],
   ['account_suspended', AccountSuspendedError],
+  ['alert_not_found', AlertNotFoundError],
   ['already_subscribed', AlreadySubscribedError],
   ['amount_out_of_range', AmountOutOfRangeError],
   ['anchor_in_future', AnchorInFutureError],
@@ -1449,6 +1470,7 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['test_clock_not_found', TestClockNotFoundError],
   ['test_clocks_off', TestClocksOffError],
   ['token_expired', TokenExpiredError],
+  ['too_many_alerts', TooManyAlertsError],
   ['too_many_attempts', TooManyAttemptsError],
   ['too_many_clock_accounts', TooManyClockAccountsError],
   ['too_many_keys', TooManyKeysError],

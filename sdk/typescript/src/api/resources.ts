@@ -8,6 +8,8 @@ import type {
   Account,
   Adjustment,
   AdvanceTestClockBody,
+  Alert,
+  Alerts,
   Audit,
   CancelSubscriptionBody,
   CaptureHoldBody,
@@ -21,6 +23,7 @@ import type {
   CheckoutSession,
   CreateAccountBody,
   CreateAdjustmentBody,
+  CreateAlertBody,
   CreateChargeBody,
   CreateChargesBody,
   CreateCheckoutSessionBody,
@@ -54,6 +57,7 @@ import type {
   KeySet,
   KeyVerification,
   ListAccountsQuery,
+  ListAlertsQuery,
   ListChargesQuery,
   ListCheckoutSessionsQuery,
   ListEventsQuery,
@@ -101,6 +105,7 @@ import type {
   TopupOptions,
   TryPriceBookBody,
   UpdateAccountBody,
+  UpdateAlertBody,
   UpdateKeyBody,
   UpdateUserBody,
   UpdateWebhookEndpointBody,
@@ -281,6 +286,46 @@ export class KeysApi extends Resource {
    */
   verify(body: VerifyKeyBody, options?: CallOptions): Promise<KeyVerification> {
     return this.call({ method: 'POST', path: '/v1/keys/verify', repeat: 'safe', body }, options)
+  }
+}
+
+/** What people are told of before it matters. */
+export class AlertsApi extends Resource {
+  /**
+   * Set an alert.
+   *
+   * By the operator for any account; for their own, by a key with the scope `alerts:write` or a user who is an owner. It fires once when what it watches reaches the threshold, at once if that is so already, and is armed again when that is clear of it. An account has 20 at most.
+   */
+  create(body: CreateAlertBody, options?: KeyedCallOptions): Promise<Alert> {
+    return this.call({ method: 'POST', path: '/v1/alerts', repeat: 'keyed', body }, options)
+  }
+
+  /** List an account's alerts, oldest first. */
+  list(query: ListAlertsQuery = {}, options?: CallOptions): Promise<Alerts> {
+    return this.call({ method: 'GET', path: '/v1/alerts', repeat: 'safe', query }, options)
+  }
+
+  /**
+   * Change an alert.
+   *
+   * What is left out stays as it is. What an alert watches never changes: set another one.
+   */
+  update(alert: string, body: UpdateAlertBody = {}, options?: CallOptions): Promise<Alert> {
+    return this.call({ method: 'PATCH', path: `/v1/alerts/${segment('alert', alert)}`, repeat: 'safe', body }, options)
+  }
+
+  /**
+   * Delete an alert.
+   *
+   * The answer shows it as it was.
+   */
+  delete(alert: string, options?: CallOptions): Promise<Alert> {
+    return this.call({ method: 'DELETE', path: `/v1/alerts/${segment('alert', alert)}`, repeat: 'safe' }, options)
+  }
+
+  /** Get an alert. */
+  get(alert: string, options?: CallOptions): Promise<Alert> {
+    return this.call({ method: 'GET', path: `/v1/alerts/${segment('alert', alert)}`, repeat: 'safe' }, options)
   }
 }
 
@@ -1055,6 +1100,8 @@ export class Resources {
   readonly accounts: AccountsApi
   /** API keys, their budgets and limits. */
   readonly keys: KeysApi
+  /** What people are told of before it matters. */
+  readonly alerts: AlertsApi
   /** What was used, over time. */
   readonly usage: UsageApi
   /** Credits taken for operations, and given back. */
@@ -1105,6 +1152,7 @@ export class Resources {
     this.credits = new CreditsApi(call)
     this.accounts = new AccountsApi(call)
     this.keys = new KeysApi(call)
+    this.alerts = new AlertsApi(call)
     this.usage = new UsageApi(call)
     this.charges = new ChargesApi(call)
     this.adjustments = new AdjustmentsApi(call)

@@ -53,6 +53,85 @@ export interface AdvanceTestClockBody {
   readonly to: Time | Date
 }
 
+/** Somebody wants to be told of something before it matters. */
+export interface Alert {
+  readonly object: 'alert'
+  readonly id: string
+  readonly account: string
+  readonly name: string
+  /** `balance`: what the account has of a credit type, but for what disputes have frozen; `daily_spend`: what is charged of it in a day; `key_budget`: what is charged to a key in the period of its budget. */
+  readonly watch: 'balance' | 'daily_spend' | 'key_budget'
+  /** Default `warning`. */
+  readonly level: 'warning' | 'critical'
+  /** Null: it watches a key. */
+  readonly credit_type: string | null
+  /** Id of the key whose budget it watches. */
+  readonly key: string | null
+  /** Of a `daily_spend`: whose days count. */
+  readonly time_zone: string | null
+  /** Credits, as a decimal string; null: none. */
+  readonly threshold: Amount | null
+  /** Null: the threshold is an amount. */
+  readonly threshold_percent: number | null
+  readonly email_owners: boolean
+  readonly email_to: readonly string[]
+  /** `fired`: it has told of a crossing, and is not armed again yet. */
+  readonly status: 'armed' | 'fired'
+  /** What it watches, in credits; null: there is nothing to compare. */
+  readonly current: Amount | null
+  /** What its threshold comes to, in credits; null: as above. */
+  readonly fires_at: Amount | null
+  /** RFC 3339, UTC, milliseconds; null: never or not. */
+  readonly fired_at: Time | null
+  /** RFC 3339, UTC, milliseconds. */
+  readonly created_at: Time
+}
+
+/** Alert news. */
+export interface AlertNews {
+  readonly alert: string
+  readonly turn: 'fired' | 'recovered'
+  /** `balance`: what the account has of a credit type, but for what disputes have frozen; `daily_spend`: what is charged of it in a day; `key_budget`: what is charged to a key in the period of its budget. */
+  readonly watch: 'balance' | 'daily_spend' | 'key_budget'
+  /** Default `warning`. */
+  readonly level: 'warning' | 'critical'
+  /** Null: it watches a key. */
+  readonly credit_type: string | null
+  /** Id of the key whose budget it watches. */
+  readonly key: string | null
+  /** What it watches, in credits. */
+  readonly current: Amount
+  /** Credits, as a decimal string in its shortest form. */
+  readonly fires_at: Amount
+}
+
+/** Alert state. */
+export interface AlertState {
+  readonly alert: string
+  /** `balance`: what the account has of a credit type, but for what disputes have frozen; `daily_spend`: what is charged of it in a day; `key_budget`: what is charged to a key in the period of its budget. */
+  readonly watch: 'balance' | 'daily_spend' | 'key_budget'
+  /** Default `warning`. */
+  readonly level: 'warning' | 'critical'
+  /** Null: it watches a key. */
+  readonly credit_type: string | null
+  /** Id of the key whose budget it watches. */
+  readonly key: string | null
+  /** `fired`: it has told of a crossing, and is not armed again yet. */
+  readonly status: 'armed' | 'fired'
+  /** What it watches, in credits; null: there is nothing to compare. */
+  readonly current: Amount | null
+  /** What its threshold comes to, in credits; null: as above. */
+  readonly fires_at: Amount | null
+  /** RFC 3339, UTC, milliseconds; null: never or not. */
+  readonly fired_at: Time | null
+}
+
+/** Alerts. */
+export interface Alerts {
+  readonly object: 'alerts'
+  readonly data: readonly Alert[]
+}
+
 /** Audit. */
 export interface Audit {
   readonly object: 'audit'
@@ -354,6 +433,31 @@ export interface CreateAdjustmentBody {
   readonly reason: string
 }
 
+/** What `alerts.create` takes. */
+export interface CreateAlertBody {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+  /** `balance`: what the account has of a credit type, but for what disputes have frozen; `daily_spend`: what is charged of it in a day; `key_budget`: what is charged to a key in the period of its budget. */
+  readonly watch: 'balance' | 'daily_spend' | 'key_budget'
+  /** Default `credits`. Not of a `key_budget`. */
+  readonly credit_type?: string
+  /** Id of the key whose budget is watched. */
+  readonly key?: string
+  /** Of a `daily_spend`: IANA name of the zone whose days count. Default UTC. */
+  readonly time_zone?: string
+  readonly name?: string
+  /** Default `warning`. */
+  readonly level?: 'warning' | 'critical'
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly threshold?: Amount
+  /** Instead of `threshold`: percent of what plans give in the current period, or of the budget of the key. */
+  readonly threshold_percent?: number
+  /** Whether the owners of the account are written to. Default: yes. */
+  readonly email_owners?: boolean
+  /** Addresses that are written to besides. */
+  readonly email_to?: readonly string[]
+}
+
 /** What `charges.create` takes. */
 export interface CreateChargeBody {
   /** An account: its id, or `external:` and its external id. */
@@ -473,7 +577,7 @@ export interface CreateKeyBody {
   readonly expires_at?: Time | Date | null
   /** Operations it may be charged for; null: all. */
   readonly operations?: readonly string[] | null
-  readonly scopes?: readonly ('keys:write' | 'webhooks:write')[]
+  readonly scopes?: readonly ('keys:write' | 'webhooks:write' | 'alerts:write')[]
   /** Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters. */
   readonly metadata?: Readonly<Record<string, string>>
 }
@@ -535,6 +639,10 @@ export interface CreditTypeCredits {
   readonly voided: Amount
   /** What is left, by where it came from. */
   readonly sources: Readonly<Record<string, Amount>>
+  /** The pace of up to seven days; null: nothing was spent in them. */
+  readonly spent_per_day: Amount | null
+  /** The day, in UTC, on which the credits run out at that pace; null: there is none, or it is more than ten years away. */
+  readonly runs_out_on: string | null
 }
 
 /** An account's credits at one moment. */
@@ -555,6 +663,8 @@ export interface Credits {
   readonly next_renewal: NextRenewal | null
   /** The next one of each subscription, soonest first. */
   readonly renewals: readonly NextRenewal[]
+  /** What is told of before it matters, and whether it has been. */
+  readonly alerts: readonly AlertState[]
   /** Null: the account has no automatic top-up. */
   readonly auto_top_up: null
   /** Where to buy credits. */
@@ -992,7 +1102,7 @@ export interface JournalRecord {
   readonly sequence: number
   /** What happened; docs/reference/journal.md lists the kinds. */
   readonly kind: string
-  /** Id of the charge, grant, hold, refund, adjustment, key, top-up, checkout session or subscription that it is about. */
+  /** Id of the charge, grant, hold, refund, adjustment, key, alert, top-up, checkout session or subscription that it is about. */
   readonly subject: string | null
   /** `operator`, `provider`, `time`, or the id of an API key or a user. */
   readonly actor: string
@@ -1001,6 +1111,8 @@ export interface JournalRecord {
   readonly entries: readonly JournalRecordEntry[]
   readonly balance?: Balance
   readonly events: readonly string[]
+  /** Alerts that it made fire, or that are armed again. */
+  readonly alerts?: readonly AlertNews[]
   /** RFC 3339, UTC, milliseconds. */
   readonly at: Time
 }
@@ -1885,6 +1997,21 @@ export interface UpdateAccountBody {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
+/** What `alerts.update` takes. */
+export interface UpdateAlertBody {
+  readonly name?: string
+  /** Default `warning`. */
+  readonly level?: 'warning' | 'critical'
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly threshold?: Amount
+  /** Instead of `threshold`: percent of what plans give in the current period, or of the budget of the key. */
+  readonly threshold_percent?: number
+  /** Whether the owners of the account are written to. Default: yes. */
+  readonly email_owners?: boolean
+  /** Addresses that are written to besides. */
+  readonly email_to?: readonly string[]
+}
+
 /** What `keys.update` takes. */
 export interface UpdateKeyBody {
   readonly name?: string
@@ -1896,7 +2023,7 @@ export interface UpdateKeyBody {
   readonly expires_at?: Time | Date | null
   /** Operations it may be charged for; null: all. */
   readonly operations?: readonly string[] | null
-  readonly scopes?: readonly ('keys:write' | 'webhooks:write')[]
+  readonly scopes?: readonly ('keys:write' | 'webhooks:write' | 'alerts:write')[]
   /** Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters. */
   readonly metadata?: Readonly<Record<string, string>>
 }
@@ -2106,6 +2233,12 @@ export interface ListKeysQuery {
   readonly starting_after?: string
   /** Id of the first item of the page after: goes back to newer ones. */
   readonly ending_before?: string
+}
+
+/** What `alerts.list` is asked with. */
+export interface ListAlertsQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
 }
 
 /** What `usage.get` is asked with. */
