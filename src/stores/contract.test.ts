@@ -2,6 +2,7 @@
 
 import { describe } from 'node:test'
 import { accountsContract } from '../../test/contract/accounts.ts'
+import { alertsContract } from '../../test/contract/alerts.ts'
 import { idempotencyContract } from '../../test/contract/idempotency.ts'
 import { invoicesContract } from '../../test/contract/invoices.ts'
 import { keysContract } from '../../test/contract/keys.ts'
@@ -31,4 +32,5 @@ for (const kind of CONTRACT_KINDS)
     purchasesContract(kind)
     invoicesContract(kind)
     subscriptionsContract(kind)
+    alertsContract(kind)
   })

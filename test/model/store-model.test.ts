@@ -124,7 +124,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     credits: amount * sign,
   })),
   on(1, fc.record({ status: fc.constantFrom('active', 'active', 'suspended'), policy }), (drawn) => ({ do: 'update_account', ...drawn })),
-  on(34, paymentCommand, (drawn, party) => drawn(party.names)),
+  on(38, paymentCommand, (drawn, party) => drawn(party.names)),
   on(34, subscriptionCommand, (drawn, party) => drawn(party.subscriptionNames)),
   on(3, fc.tuple(pick, fc.constantFrom(100, 50), fc.constantFrom('failed', 'succeeded')), ([at, percent, outcome], party) => ({
     do: 'report_outcome',
@@ -134,7 +134,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     percent,
     grantDays: 30,
   })),
-  on(10, alertCommand, (drawn, party) => drawn(party.alertNames)),
+  on(6, alertCommand, (drawn, party) => drawn(party.alertNames)),
   on(8, fc.constantFrom(MINUTE_MS, DAY_MS, 9 * DAY_MS, 33 * DAY_MS), (ms, party) =>
     party.core.state.clock === null && ms !== MINUTE_MS
       ? { do: 'save_method', method: `card of ${ms}` }

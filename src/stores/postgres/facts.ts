@@ -103,6 +103,9 @@ function want(wanted: Wanted, state: AccountState, command: Command): void {
     case 'revoke_key':
       wanted.keys.push({ account, seq: command.key })
       break
+    case 'create_alert':
+      if (command.watch.of === 'key_budget') wanted.keys.push({ account, seq: command.watch.key })
+      break
     default:
       if ('purchase' in command) wanted.purchases.push({ account, seq: command.purchase })
       if (command.kind === 'reverse_topup_refund') wanted.reversed.push({ account, seq: command.purchase, refund: command.refund })

@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { turnsIn } from '../../../test/contract/alerts.ts'
+import { createAlert } from '../../../test/running/alerts.ts'
 import { onSchema } from '../../../test/running/postgres.ts'
 import { openNodes } from '../../../test/running/postgres-stores.ts'
 import { Random } from '../../../test/running/random.ts'
@@ -36,6 +38,24 @@ test('nodes that start together on a new database make one store', async (t) => 
   assert.equal((await other.state(1))?.seq, 2)
   const books = await Promise.all(nodes.map((node) => node.publishPrices({ effectiveAtMs: null, prices: [], idempotency: null })))
   assert.deepEqual(books.map((book) => !isRefusal(book) && book.book.version).sort(), [1, 2, 3, 4])
+})
+
+test('an alert is told once, by whichever node crosses its threshold', async (t) => {
+  const { nodes } = await openNodes(t, 3)
+  const [one] = nodes
+  assert.ok(one)
+  for (const account of [1, 2, 3]) {
+    await openAccount(one, account, 100)
+    for (const credits of [80, 60, 40, 20]) await make.make(one, account, createAlert({ credits }))
+  }
+  const charges = Array.from({ length: 90 }, (_, index) =>
+    [1, 2, 3].map((account) => nodes[(index + account) % 3]?.transact(transaction(account, make.charge(1)))),
+  )
+  await Promise.all(charges.flat())
+  for (const account of [1, 2, 3]) {
+    const told = await turnsIn(one, account)
+    assert.deepEqual([told.length, new Set(told).size], [4, 4], told.join())
+  }
 })
 
 test('what one node answered is what every other node reads and decides on', async (t) => {
