@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import * as alerts from '../../test/running/alerts.ts'
+import { autoTopup } from '../../test/running/arbitrary-auto-topups.ts'
 import { paymentMethod, subscription } from '../../test/running/arbitrary-plans.ts'
 import {
   type AccountState,
@@ -133,6 +134,8 @@ const anyState: fc.Arbitrary<AccountState> = fc.record(
     subscriptions: fc.array(subscription, { maxLength: 2 }),
     paymentMethod: fc.option(paymentMethod),
     clock: fc.option(fc.record({ clock: text, nowMs: ms }, PLAIN)),
+    disputes: fc.array(text, { maxLength: 2 }),
+    autoTopup: fc.option(autoTopup),
     budgets: fc.array(budget, { maxLength: 3 }),
     alerts: fc.array(alert, { maxLength: 3 }),
     keys: fc.nat(),
@@ -204,6 +207,8 @@ const STATE: AccountState = {
   subscriptions: [],
   paymentMethod: null,
   clock: null,
+  disputes: [],
+  autoTopup: null,
   budgets: [
     {
       key: 2,
@@ -340,6 +345,50 @@ test('a state that was read and written again gives the same text', () => {
   )
 })
 
+/** The same, with disputes and automatic top-ups. */
+const TOPPED_UP: AccountState = {
+  ...STATE,
+  disputes: ['2 d'],
+  autoTopup: {
+    terms: {
+      isOn: true,
+      creditType: 'credits',
+      threshold: micro(1n),
+      size: { target: micro(2n) },
+      monthlyCap: { amountMinor: 5_000, currency: 'eur' },
+      consent: { by: 'Ada', text: 'v1' },
+    },
+    agreedAtMs: 1,
+    wantedSinceMs: 2,
+    pause: { why: 'cooldown', untilMs: 3 },
+    attempt: {
+      purchase: 4,
+      atMs: 5,
+      amountMinor: 1_000,
+      currency: 'eur',
+      provider: 'sandbox',
+      isLive: false,
+      customer: 'c',
+      method: 'm',
+      card: 'f',
+      page: 'u',
+      isPending: false,
+    },
+    attemptsMs: [5],
+    spent: { startMs: 0, endMs: 9, amountMinor: 1_000, currency: 'eur' },
+    declined: [{ card: 'f', declines: 1, nextMs: null }],
+    lastFailure: { code: 'card_declined', atMs: 6 },
+    lastPaidMs: null,
+  },
+}
+const TOPPED_UP_TEXT =
+  `${STATE_TEXT.slice(0, -1)},{"subscriptions":[],"paymentMethod":null,"clock":null,"disputes":["2 d"],"autoTopup":{` +
+  '"terms":{"isOn":true,"creditType":"credits","threshold":"1","size":{"target":"2"},"monthlyCap":{"amountMinor":5000,"currency":"eur"},' +
+  '"consent":{"by":"Ada","text":"v1"}},"agreedAtMs":1,"wantedSinceMs":2,"pause":{"why":"cooldown","untilMs":3},"attempt":{"purchase":4,' +
+  '"atMs":5,"amountMinor":1000,"currency":"eur","provider":"sandbox","isLive":false,"customer":"c","method":"m","card":"f","page":"u",' +
+  '"isPending":false},"attemptsMs":[5],"spent":{"startMs":0,"endMs":9,"amountMinor":1000,"currency":"eur"},' +
+  '"declined":[{"card":"f","declines":1,"nextMs":null}],"lastFailure":{"code":"card_declined","atMs":6},"lastPaidMs":null}}]'
+
 test('different states give different texts', () => {
   const changes: readonly Partial<AccountState>[] = [
     { number: 6 },
@@ -357,6 +406,8 @@ test('different states give different texts', () => {
     { subscriptions: SUBSCRIBED.subscriptions },
     { paymentMethod: SUBSCRIBED.paymentMethod },
     { clock: SUBSCRIBED.clock },
+    { disputes: ['2 d'] },
+    { autoTopup: TOPPED_UP.autoTopup },
   ]
   const written = [STATE, ...changes.map((change) => ({ ...STATE, ...change }))].map(encodeState)
   assert.equal(new Set(written).size, changes.length + 1)
@@ -378,6 +429,7 @@ test('a text of this format never changes shape: another shape needs another for
   for (const [state, written] of [
     [STATE, STATE_TEXT],
     [SUBSCRIBED, SUBSCRIBED_TEXT],
+    [TOPPED_UP, TOPPED_UP_TEXT],
   ] as const) {
     assert.equal(encodeState(state), written)
     assert.deepEqual(decodeState(written), state)

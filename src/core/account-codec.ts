@@ -11,6 +11,7 @@ import {
   type UsageRow,
 } from './account.ts'
 import { decodeAlert, type EncodedAlert, encodeAlert } from './alert-codec.ts'
+import { decodeAutoTopup, type EncodedAutoTopup, encodeAutoTopup } from './auto-topup-codec.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
 import type { PaymentMethod } from './payment.ts'
@@ -63,6 +64,8 @@ interface EncodedMore {
   readonly paymentMethod: PaymentMethod | null
   readonly clock: AccountState['clock']
   readonly alerts?: readonly EncodedAlert[]
+  readonly disputes?: readonly string[]
+  readonly autoTopup?: EncodedAutoTopup
 }
 
 /** Writes a state. Equal states give equal texts. */
@@ -89,13 +92,16 @@ export function encodeState(state: AccountState): string {
   return JSON.stringify(more === null ? encoded : [...encoded, more])
 }
 
-function encodeMore({ subscriptions, paymentMethod, clock, alerts }: AccountState): EncodedMore | null {
-  if (subscriptions.length === 0 && paymentMethod === null && clock === null && alerts.length === 0) return null
+function encodeMore({ subscriptions, paymentMethod, clock, alerts, disputes, autoTopup }: AccountState): EncodedMore | null {
+  const hasPlan = subscriptions.length > 0 || paymentMethod !== null || clock !== null
+  if (!hasPlan && alerts.length === 0 && disputes.length === 0 && autoTopup === null) return null
   return {
     subscriptions: subscriptions.map(encodeSubscription),
     paymentMethod: paymentMethod && encodePaymentMethod(paymentMethod),
     clock: clock && { clock: clock.clock, nowMs: clock.nowMs },
     ...(alerts.length === 0 ? {} : { alerts: alerts.map(encodeAlert) }),
+    ...(disputes.length === 0 ? {} : { disputes }),
+    ...(autoTopup === null ? {} : { autoTopup: encodeAutoTopup(autoTopup) }),
   }
 }
 
@@ -118,6 +124,8 @@ export function decodeState(text: string): AccountState | undefined {
     subscriptions: more?.subscriptions.map(decodeSubscription) ?? emptyAccount(number).subscriptions,
     paymentMethod: more?.paymentMethod ?? null,
     clock: more?.clock ?? null,
+    disputes: more?.disputes ?? emptyAccount(number).disputes,
+    autoTopup: more?.autoTopup ? decodeAutoTopup(more.autoTopup) : null,
     budgets: budgets.map(decodeBudget),
     alerts: more?.alerts?.map(decodeAlert) ?? emptyAccount(number).alerts,
     keys,

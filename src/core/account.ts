@@ -1,6 +1,7 @@
 /** What decisions about an account need to know, and nothing else: bounded, immutable, one value per account. */
 
 import type { Alert } from './alert.ts'
+import type { AutoTopup } from './auto-topup-state.ts'
 import type { Period } from './calendar.ts'
 import { FOREVER_MS } from './calendar.ts'
 import type { Microcredits } from './credits.ts'
@@ -182,6 +183,10 @@ export interface AccountState {
   readonly paymentMethod: PaymentMethod | null
   /** The test clock that it lives by; null: the store's own time. */
   readonly clock: ClockTime | null
+  /** The disputes that are open: of which purchase, and the provider's name. */
+  readonly disputes: readonly string[]
+  /** Null: it was never to be topped up by itself. */
+  readonly autoTopup: AutoTopup | null
   readonly budgets: readonly KeyBudget[]
   /** Oldest first. */
   readonly alerts: readonly Alert[]
@@ -207,6 +212,8 @@ export function emptyAccount(number: number): AccountState {
     subscriptions: [],
     paymentMethod: null,
     clock: null,
+    disputes: [],
+    autoTopup: null,
     budgets: [],
     alerts: [],
     keys: 0,

@@ -1,12 +1,15 @@
 /** Commands: everything that can be asked of an account, as plain data. */
 
+import type { AutoTopupTerms } from './auto-topup-facts.ts'
 import type { Microcredits } from './credits.ts'
 import type { CreateAlertCommand, UpdateAlertCommand } from './decisions/alert.ts'
+import type { AutoTopupOffer } from './decisions/auto-topup.ts'
 import type { CaptureCommand } from './decisions/capture.ts'
 import type { ChangeCommand } from './decisions/change-plan.ts'
 import type { ChargeCommand } from './decisions/charge.ts'
 import type { OpenCheckoutCommand } from './decisions/checkout.ts'
 import type { AccountFacts } from './decisions/facts.ts'
+import type { FailTopupCommand } from './decisions/fail-topup.ts'
 import type { AdjustCommand, GrantCommand } from './decisions/grant.ts'
 import type { HoldCommand } from './decisions/hold.ts'
 import type { OutcomeCommand } from './decisions/outcome.ts'
@@ -96,6 +99,16 @@ export type AlertCommand =
   | ({ readonly kind: 'update_alert' } & UpdateAlertCommand)
   | { readonly kind: 'delete_alert'; readonly alert: number }
 
+/** A command about automatic top-ups. */
+export type AutoTopupCommand =
+  | { readonly kind: 'set_auto_topup'; readonly terms: AutoTopupTerms }
+  | { readonly kind: 'remove_auto_topup' }
+  | ({ readonly kind: 'attempt_auto_topup' } & AutoTopupOffer)
+  | AutoTopupNews
+
+/** What comes of an attempt to top up an account by itself; it is told once. */
+type AutoTopupNews = { readonly kind: 'fail_auto_topup' } & FailTopupCommand
+
 /** What became of charged work, before the ledger has looked up its charge. */
 export type OutcomeReport = Omit<OutcomeCommand, 'charge'> & { readonly charge: number }
 
@@ -120,12 +133,14 @@ export type Command =
   | PurchaseCommand
   | SubscriptionCommand
   | AlertCommand
+  | AutoTopupCommand
   | ({ readonly kind: 'report_outcome' } & OutcomeReport)
   | { readonly kind: 'advance_clock'; readonly nowMs: number }
   /** Books what is due by time, and nothing else. */
   | { readonly kind: 'book_due' }
 
-const NEWS: Readonly<Record<ProviderNews['kind'] | SubscriptionNews['kind'], true>> = {
+const NEWS: Readonly<Record<(ProviderNews | SubscriptionNews | AutoTopupNews)['kind'], true>> = {
+  fail_auto_topup: true,
   link_payment_page: true,
   pend_payment: true,
   fail_payment: true,
@@ -143,7 +158,7 @@ const NEWS: Readonly<Record<ProviderNews['kind'] | SubscriptionNews['kind'], tru
 }
 
 /** Whether a command passes on what a provider says. */
-export function isProviderNews(command: Command): command is ProviderNews | SubscriptionNews {
+export function isProviderNews(command: Command): command is ProviderNews | SubscriptionNews | AutoTopupNews {
   return Object.hasOwn(NEWS, command.kind)
 }
 

@@ -3,6 +3,7 @@
 import type { AccountState } from './account.ts'
 import type { AlertCommand, Command, PurchaseCommand, SubscriptionCommand } from './command.ts'
 import { decideCreateAlert, decideDeleteAlert, decideUpdateAlert } from './decisions/alert.ts'
+import { decideAttemptTopup, decideFailTopup, decideRemoveAutoTopup, decideSetAutoTopup } from './decisions/auto-topup.ts'
 import { decideCapture } from './decisions/capture.ts'
 import { decideChange } from './decisions/change-plan.ts'
 import { decideCharge, decideChargeGroup } from './decisions/charge.ts'
@@ -80,6 +81,14 @@ export function decide(state: AccountState, command: Command, context: Surroundi
       return decideAdvanceClock(state, command, context)
     case 'book_due':
       return openDraft(state, context).done()
+    case 'set_auto_topup':
+      return decideSetAutoTopup(state, command, context)
+    case 'remove_auto_topup':
+      return decideRemoveAutoTopup(state, context)
+    case 'attempt_auto_topup':
+      return decideAttemptTopup(state, command, context)
+    case 'fail_auto_topup':
+      return decideFailTopup(state, command, context)
     case 'create_account':
     case 'update_account':
     case 'create_key':

@@ -2,6 +2,8 @@
 
 import { type AccountState, type GrantTerms, type OpenGrant, type Pool, poolOf, timeOf } from './account.ts'
 import { newsOfAlerts } from './alert-rules.ts'
+import { autoTopupEvents } from './auto-topup.ts'
+import type { AutoTopup } from './auto-topup-state.ts'
 import { type Balance, balanceOf, burnOrder, isEligible } from './balance.ts'
 import { least, type Microcredits, micro, ZERO } from './credits.ts'
 import { evolve } from './evolve.ts'
@@ -73,8 +75,9 @@ export class Draft {
   }
 
   /** As `append`, for a record that has its heading already. */
-  place(record: JournalRecord): void {
+  place(decided: JournalRecord): void {
     this.#previous = this.state
+    const record = this.state.autoTopup === null ? decided : withTopupEvents(this.state.autoTopup, decided)
     this.state = evolve(this.state, record)
     this.#records.push(record)
   }
@@ -111,6 +114,12 @@ export class Draft {
     if (this.state.alerts.length > 0) this.endStep(this.nowMs)
     return { records: this.#records, state: this.state }
   }
+}
+
+/** A record tells what it means for automatic top-ups: whatever takes credits may set one off. */
+function withTopupEvents(before: AutoTopup, record: JournalRecord): JournalRecord {
+  const events = autoTopupEvents(before, record)
+  return events.length === 0 ? record : { ...record, events: [...record.events, ...events] }
 }
 
 const NO_EVENTS: readonly ExtraEvent[] = []

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { livesOfAlerts } from '../../test/running/alerts.ts'
+import { livesOfAutoTopups } from '../../test/running/auto-topups.ts'
 import { booked, DAY_MS, HOUR_MS, MemoryAccount, MINUTE_MS, START_MS, seqOf, toMicro } from '../../test/running/memory-account.ts'
 import { livesOfPurchases } from '../../test/running/purchases.ts'
+import { grant } from '../../test/running/store-commands.ts'
 import { livesOfSubscriptions } from '../../test/running/subscriptions.ts'
 import { RECORD_KINDS } from '../../tools/reference/journal.ts'
 import { type AccountState, emptyAccount, type OpenGrant, type OpenHold, type Pool } from './account.ts'
@@ -29,6 +31,14 @@ function subscribe(account: MemoryAccount): void {
     else seq = seqOf(account.send(next.value))
 }
 
+function topUp(account: MemoryAccount): void {
+  const topups = livesOfAutoTopups(grant(60_000))
+  let seq = 0
+  for (let next = topups.next(); !next.done; next = topups.next(seq))
+    if (typeof next.value === 'number') account.wait(next.value)
+    else seq = seqOf(account.send(next.value))
+}
+
 /** An account to which everything has happened that can happen to one. */
 function fullLife(): MemoryAccount {
   const account = MemoryAccount.onClock(START_MS)
@@ -47,6 +57,7 @@ function fullLife(): MemoryAccount {
   account.extend(extended, 2 * HOUR_MS)
   account.void(voided)
   account.grant(30, { effectiveAtMs: START_MS + MINUTE_MS })
+  topUp(account)
   buy(account)
   account.wait(90 * MINUTE_MS)
   account.capture(late)

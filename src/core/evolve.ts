@@ -2,11 +2,12 @@
 
 import { type AccountState, emptyPool, type GrantTerms, type OpenGrant, type Pool } from './account.ts'
 import { evolveAlerts } from './alert-fold.ts'
+import { evolveAutoTopup } from './auto-topup-fold.ts'
 import { burnOrder } from './balance.ts'
 import { evolveBudgets } from './budget.ts'
 import { FOREVER_MS } from './calendar.ts'
 import { type Microcredits, micro, plus, ZERO } from './credits.ts'
-import { evolveCheckouts, evolveFreezes } from './freezes.ts'
+import { evolveCheckouts, evolveDisputes, evolveFreezes } from './freezes.ts'
 import { evolveHolds } from './holds.ts'
 import {
   type CreditsRecord,
@@ -44,6 +45,8 @@ export function evolve(state: AccountState, record: JournalRecord): AccountState
     subscriptions,
     paymentMethod: evolveMethod(state.paymentMethod, record),
     clock: evolveClock(state.clock, record),
+    disputes: evolveDisputes(state.disputes, record),
+    autoTopup: evolveAutoTopup(state.autoTopup, record),
     budgets: evolveBudgets(state.budgets, record),
     alerts: evolveAlerts(state.alerts, record),
     keys: state.keys + keyDelta(record),

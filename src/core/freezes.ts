@@ -1,6 +1,6 @@
-/** Open checkouts, and what disputes have frozen: what of purchases the account's state has to know. */
+/** Open checkouts and disputes, and what these have frozen: what of purchases the account's state has to know. */
 
-import type { Freeze, OpenCheckout } from './account.ts'
+import { type Freeze, MAX_FREEZES, type OpenCheckout } from './account.ts'
 import type { JournalRecord } from './record.ts'
 
 /** The checkouts that may still be paid after a record. */
@@ -14,6 +14,7 @@ export function evolveCheckouts(checkouts: readonly OpenCheckout[], record: Jour
       if (!checkouts.some(({ seq }) => seq === record.purchase)) throw new Error(`checkout ${record.purchase} is not open`)
       return without(checkouts, record.purchase)
     case 'checkout_closed':
+    case 'auto_topup_failed':
     case 'topup':
       return without(checkouts, record.purchase)
     default:
@@ -23,6 +24,14 @@ export function evolveCheckouts(checkouts: readonly OpenCheckout[], record: Jour
 
 function without(checkouts: readonly OpenCheckout[], purchase: number): readonly OpenCheckout[] {
   return checkouts.filter(({ seq }) => seq !== purchase)
+}
+
+/** The disputes that are open after a record, by their purchases and the provider's names; of very many, some. */
+export function evolveDisputes(disputes: readonly string[], record: JournalRecord): readonly string[] {
+  if (record.kind !== 'dispute_opened' && record.kind !== 'dispute_closed') return disputes
+  const name = `${record.purchase} ${record.dispute}`
+  if (record.kind === 'dispute_closed') return disputes.filter((dispute) => dispute !== name)
+  return disputes.length < MAX_FREEZES ? [...disputes, name] : disputes
 }
 
 /** What is frozen after a record. */

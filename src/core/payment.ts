@@ -32,6 +32,8 @@ export interface CheckoutTerms {
   readonly successUrl: string | null
   readonly cancelUrl: string | null
   readonly metadata: Readonly<Record<string, string>>
+  /** The customer leaves what they pay with, for payments that are made without them. */
+  readonly keepsMethod?: true
 }
 
 /** What a provider says of a payment. */

@@ -1,8 +1,8 @@
 /** A purchase as one text, the row that a store keeps of it. */
 
+import { decodeCheckoutTerms, encodeCheckoutTerms } from './checkout-codec.ts'
 import type { Microcredits } from './credits.ts'
 import type { Purchase, PurchaseDispute, PurchaseRefund } from './purchase.ts'
-import { decodeCheckoutTerms, encodeCheckoutTerms } from './record-codec.ts'
 import { encodePayment } from './subscription-codec.ts'
 
 interface EncodedPurchase extends Omit<Purchase, 'terms' | 'refunds' | 'disputes' | 'kept'> {

@@ -8,6 +8,7 @@ import {
   grantMadeBy,
   type JournalRecord,
   type Movement,
+  opensPurchase,
   type PaymentMismatched,
   purchaseOf,
   type TopupRefunded,
@@ -156,6 +157,7 @@ export function isWatched({ paid, outcome, mismatch, requests, disputes }: Purch
 export function statusAfter(record: JournalRecord): PurchaseStatus | null {
   switch (record.kind) {
     case 'checkout_opened':
+    case 'auto_topup_attempted':
       return 'open'
     case 'checkout_pending':
       return 'pending'
@@ -163,6 +165,8 @@ export function statusAfter(record: JournalRecord): PurchaseStatus | null {
       return 'expired'
     case 'checkout_closed':
       return record.outcome
+    case 'auto_topup_failed':
+      return 'failed'
     case 'topup':
       return 'paid'
     default:
@@ -172,7 +176,7 @@ export function statusAfter(record: JournalRecord): PurchaseStatus | null {
 
 /** The purchase after one of its records; `before` is null for the first. Throws a fault when the record does not follow. */
 export function evolvePurchase(before: Purchase | null, record: JournalRecord): Purchase {
-  if (record.kind === 'checkout_opened') return opened(record.seq, record.atMs, record)
+  if (opensPurchase(record)) return opened(record.seq, record.atMs, record)
   if (before === null || purchaseOf(record) !== before.seq) throw new Error(`record ${record.seq} is of another purchase`)
   const grants = grantMadeBy(record) === null ? before.grants : [...before.grants, record.seq]
   return { ...before, grants, ...changes(before, record) }
@@ -191,6 +195,8 @@ function changes(before: Purchase, record: JournalRecord): Partial<Purchase> {
       return { expiresAtMs: record.expiresAtMs }
     case 'checkout_closed':
       return { outcome: record.outcome }
+    case 'auto_topup_failed':
+      return { outcome: 'failed' }
     case 'payment_mismatched':
       return { mismatch: { seq: record.seq, reason: record.reason, payment: record.payment } }
     case 'topup':

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import * as alerts from '../../test/running/alerts.ts'
+import { autoTopupTerms } from '../../test/running/arbitrary-auto-topups.ts'
 import * as plans from '../../test/running/arbitrary-plans.ts'
 import type { GrantTerms } from './account.ts'
 import { MAX_MICROCREDITS, micro, ZERO } from './credits.ts'
@@ -275,6 +276,22 @@ const RECORDS: { readonly [K in Kind]: fc.Arbitrary<RecordOf<K>> } = {
   payment_method_saved: fc.record({ ...only('payment_method_saved'), ...head, method: plans.paymentMethod }, PLAIN),
   payment_method_removed: fc.record({ ...only('payment_method_removed'), ...head, reason: text }, PLAIN),
   clock_advanced: fc.record({ ...only('clock_advanced'), ...head, nowMs: ms }, PLAIN),
+  auto_topup_set: fc.record({ ...only('auto_topup_set'), ...head, terms: autoTopupTerms }, PLAIN),
+  auto_topup_removed: fc.record({ ...only('auto_topup_removed'), ...head }, PLAIN),
+  auto_topup_attempted: fc.record(
+    { ...only('auto_topup_attempted'), ...head, terms: checkoutTerms, expiresAtMs: ms, customer: text, method: text, card: text },
+    PLAIN,
+  ),
+  auto_topup_failed: fc.record(
+    { ...only('auto_topup_failed'), ...ofPurchase, code: text, isDecline: fc.boolean(), nextAttemptMs: fc.option(ms) },
+    PLAIN,
+  ),
+  auto_topup_capped: fc.record({ ...only('auto_topup_capped'), ...head, limit: fc.constantFrom('money', 'attempts'), untilMs: ms }, PLAIN),
+  auto_topup_blocked: fc.record(
+    { ...only('auto_topup_blocked'), ...head, reason: fc.constantFrom('no_payment_method', 'not_on_sale'), untilMs: fc.option(ms) },
+    PLAIN,
+  ),
+  auto_topup_stood_down: fc.record({ ...only('auto_topup_stood_down'), ...head }, PLAIN),
   checkout_opened: fc.record({ ...only('checkout_opened'), ...head, terms: checkoutTerms, expiresAtMs: ms }, PLAIN),
   checkout_linked: fc.record({ ...only('checkout_linked'), ...ofPurchase, reference: text, url: text }, PLAIN),
   checkout_pending: fc.record({ ...only('checkout_pending'), ...ofPurchase, expiresAtMs: ms }, PLAIN),
@@ -375,6 +392,13 @@ const REQUIRED: Readonly<Record<Kind, readonly string[]>> = {
   payment_method_saved: [...HEAD, 'method'],
   payment_method_removed: [...HEAD, 'reason'],
   clock_advanced: [...HEAD, 'nowMs'],
+  auto_topup_set: [...HEAD, 'terms'],
+  auto_topup_removed: HEAD,
+  auto_topup_attempted: [...HEAD, 'terms', 'expiresAtMs', 'customer', 'method', 'card'],
+  auto_topup_failed: [...HEAD, 'purchase', 'code', 'isDecline'],
+  auto_topup_capped: [...HEAD, 'limit', 'untilMs'],
+  auto_topup_blocked: [...HEAD, 'reason'],
+  auto_topup_stood_down: HEAD,
   checkout_opened: [...HEAD, 'terms', 'expiresAtMs'],
   checkout_linked: [...HEAD, 'purchase', 'reference', 'url'],
   checkout_pending: [...HEAD, 'purchase', 'expiresAtMs'],

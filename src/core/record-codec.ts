@@ -2,11 +2,13 @@
 
 import type { BudgetTerms } from './account.ts'
 import { decodeAlertNews, decodeAlertTerms, encodeAlertNews, encodeAlertTerms, encodeWatch } from './alert-codec.ts'
+import { decodeAutoTopupTerms, encodeAutoTopupTerms } from './auto-topup-codec.ts'
 import type { Balance } from './balance.ts'
+import { decodeCheckoutTerms, encodeCheckoutTerms } from './checkout-codec.ts'
 import type { Microcredits } from './credits.ts'
 import { type Decimal, formatDecimal, parseDecimal } from './decimal.ts'
 import { decodeNewGrant, decodeReopened, encodeNewGrant, encodeReopened, units } from './grant-codec.ts'
-import type { CheckoutTerms, Money } from './payment.ts'
+import type { Money } from './payment.ts'
 import { decodePlan, encodePlan } from './plan-codec.ts'
 import type { Charged, HoldAfter, JournalRecord, KeyTerms, Movement } from './record.ts'
 import {
@@ -72,6 +74,7 @@ const keyTerms: Field = { isFallback: never, fallback: undefined, encode: encode
 const reopened: Field = { isFallback: isEmptyList, fallback: [], encode: encodeReopened, decode: decodeReopened }
 const payment: Field = { isFallback: never, fallback: undefined, encode: encodePayment, decode: same }
 const checkoutTerms: Field = { isFallback: never, fallback: undefined, encode: encodeCheckoutTerms, decode: decodeCheckoutTerms }
+const autoTopupTerms: Field = { isFallback: never, fallback: undefined, encode: encodeAutoTopupTerms, decode: decodeAutoTopupTerms }
 const plan: Field = { isFallback: never, fallback: undefined, encode: encodePlan, decode: decodePlan }
 const optionalPlan: Field = { ...plan, isFallback: isNull, fallback: null }
 const optionalMoney: Field = { isFallback: isNull, fallback: null, encode: (value: Money) => encodeMoney(value), decode: same }
@@ -176,6 +179,13 @@ const FIELDS: Readonly<Record<JournalRecord['kind'], Fields>> = {
   payment_method_saved: { method: paymentMethod },
   payment_method_removed: { reason: plain },
   clock_advanced: { nowMs: plain },
+  auto_topup_set: { terms: autoTopupTerms },
+  auto_topup_removed: {},
+  auto_topup_attempted: { terms: checkoutTerms, expiresAtMs: plain, customer: plain, method: plain, card: plain },
+  auto_topup_failed: { ...PURCHASE, code: plain, isDecline: plain, nextAttemptMs: optional },
+  auto_topup_capped: { limit: plain, untilMs: plain },
+  auto_topup_blocked: { reason: plain, untilMs: optional },
+  auto_topup_stood_down: {},
   checkout_opened: { terms: checkoutTerms, expiresAtMs: plain },
   checkout_linked: { ...PURCHASE, reference: plain, url: plain },
   checkout_pending: { ...PURCHASE, expiresAtMs: plain },
@@ -352,22 +362,6 @@ function encodeHoldAfter({ total, held, expiresAtMs }: HoldAfter): EncodedHoldAf
 
 function decodeHoldAfter([total, held, expiresAtMs]: EncodedHoldAfter): HoldAfter {
   return { total: units(total), held: units(held), expiresAtMs }
-}
-
-type EncodedBonus = { readonly credits: string; readonly lifeMs: number | null } | null
-type EncodedCheckoutTerms = Omit<CheckoutTerms, 'credits' | 'bonus'> & { readonly credits: string; readonly bonus: EncodedBonus }
-
-/** What a checkout sells, as plain JSON: equal terms give equal texts, in whatever order they were built. */
-export function encodeCheckoutTerms(terms: CheckoutTerms): EncodedCheckoutTerms {
-  const { provider, isLive, amountMinor, currency, creditType, lifeMs, pack, optionsVersion, successUrl, cancelUrl, metadata } = terms
-  const plain = { provider, isLive, amountMinor, currency, creditType, lifeMs, pack, optionsVersion, successUrl, cancelUrl, metadata }
-  const bonus = terms.bonus && { credits: terms.bonus.credits.toString(), lifeMs: terms.bonus.lifeMs }
-  return { ...plain, credits: terms.credits.toString(), bonus }
-}
-
-/** Reads what a checkout sells from plain JSON. */
-export function decodeCheckoutTerms({ credits, bonus, ...terms }: EncodedCheckoutTerms): CheckoutTerms {
-  return { ...terms, credits: units(credits), bonus: bonus && { ...bonus, credits: units(bonus.credits) } }
 }
 
 type EncodedBudget = Omit<BudgetTerms, 'limit' | 'maxPerCharge'> & { readonly limit: string | null; readonly maxPerCharge: string | null }

@@ -2,6 +2,7 @@
 
 import type { AccountStatus, BudgetTerms, CapturePolicy, ClockTime, GrantTerms } from './account.ts'
 import type { AlertNews, AlertTerms, AlertWatch } from './alert.ts'
+import type { AutoTopupFacts } from './auto-topup-facts.ts'
 import type { Balance } from './balance.ts'
 import type { Microcredits } from './credits.ts'
 import type { Decimal } from './decimal.ts'
@@ -45,7 +46,9 @@ interface RecordHead<Kind extends string> {
 }
 
 /** Events that a record causes by what it does to a balance, rather than by its kind. */
-export type ExtraEvent = 'credits.exhausted' | 'credits.recovered' | 'key.budget_reached'
+export type ExtraEvent = 'credits.exhausted' | 'credits.recovered' | 'key.budget_reached' | AutoTopupEvent
+/** Steps of automatic top-ups that other records bring about. */
+type AutoTopupEvent = `auto_topup.${'triggered' | 'paid' | 'action_required' | 'suspended'}`
 
 interface CreditsHead<Kind extends string> extends RecordHead<Kind> {
   readonly creditType: string
@@ -296,6 +299,10 @@ export type DisputeClosed = PurchaseCreditsHead<'dispute_closed'> & {
   readonly grant: NewGrant | null
 }
 
+/** Something new of how an account is topped up by itself. */
+export type AutoTopupRecord = { [Kind in keyof AutoTopupFacts]: RecordHead<Kind> & AutoTopupFacts[Kind] }[keyof AutoTopupFacts]
+type AutoTopupAttempted = Extract<AutoTopupRecord, { kind: 'auto_topup_attempted' }>
+
 /** Records that say something new of a purchase. */
 export type PurchaseRecord =
   | CheckoutOpened
@@ -349,6 +356,7 @@ export type JournalRecord =
   | HoldExtended
   | PurchaseRecord
   | SubscriptionRecord
+  | AutoTopupRecord
 
 /** Records that are charges: their ids begin with `chg_`. */
 export type ChargeRecord = Charged | Captured | LateCaptured
@@ -373,9 +381,14 @@ export function reopenedBy(record: JournalRecord): readonly GrantTerms[] {
   return 'reopened' in record ? record.reopened : []
 }
 
+/** Whether a purchase begins with a record: somebody opened a checkout, or the account is topped up by itself. */
+export function opensPurchase(record: JournalRecord): record is CheckoutOpened | AutoTopupAttempted {
+  return record.kind === 'checkout_opened' || record.kind === 'auto_topup_attempted'
+}
+
 /** Sequence of the purchase that a record says something new of; null: it is about none. */
 export function purchaseOf(record: JournalRecord): number | null {
-  if (record.kind === 'checkout_opened') return record.seq
+  if (opensPurchase(record)) return record.seq
   if (record.kind === 'grant') return record.grant.purchase
   return 'purchase' in record ? record.purchase : null
 }

@@ -76,6 +76,13 @@ function lifeOf(days: number | null): number | null {
   return days === null ? null : days * DAY_MS
 }
 
+/** The least money that buys so many credits, in minor units; if that is more than may be paid freely, one more than that. */
+export function worthOf({ currency, creditsPerUnit, maxMinor }: TopupOptions, credits: bigint): number {
+  const units = 10n ** BigInt(minorDigits(currency))
+  const wanted = (credits * units + creditsPerUnit - 1n) / creditsPerUnit
+  return wanted > maxMinor ? maxMinor + 1 : Number(wanted)
+}
+
 /** What is wrong with a version; null: nothing. */
 export function faultInOptions({ minMinor, maxMinor, packs, ...options }: TopupOptions): string | null {
   if (minMinor > maxMinor) return 'min_minor must not be above max_minor'

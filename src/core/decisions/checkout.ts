@@ -11,6 +11,7 @@ import { DEFAULT_PRIORITIES } from '../priorities.ts'
 import { boughtIn, type PurchaseFacts } from '../purchase.ts'
 import type { CheckoutClosed, NewGrant, PaymentMismatched } from '../record.ts'
 import { type Refusal, refuse } from '../refusals.ts'
+import { failTopup } from './fail-topup.ts'
 import { addGrant } from './grant.ts'
 
 /** What is to be bought. */
@@ -107,9 +108,20 @@ export function decideCloseCheckout(
   const saysMore = outcome === 'canceled' && known === 'expired' && paid === null
   if (hasEnded(facts) && !saysMore) return nothingNew(state)
   const draft = openDraft(state, context)
+  if (draft.state.autoTopup?.attempt?.purchase === facts.purchase.seq) return closeAttempt(draft, outcome, state)
   draft.append({ kind: 'checkout_closed', purchase: facts.purchase.seq, outcome, events: [] })
   return draft.done()
 }
+
+/** An automatic top-up is over with the page on which it was to be confirmed. Without one, only whoever asked for it knows what came of it. */
+function closeAttempt(draft: Draft, outcome: CheckoutClosed['outcome'], state: AccountState): Decision | Refusal {
+  const attempt = draft.state.autoTopup?.attempt
+  if (!attempt || attempt.page === null) return outcome === 'canceled' ? ATTEMPT_IN_FLIGHT : nothingNew(state)
+  failTopup(draft, { purchase: attempt.purchase, code: `page_${outcome}`, mayRetry: true, isDecline: true })
+  return draft.done()
+}
+
+const ATTEMPT_IN_FLIGHT = refuse('payment_in_flight', 'It is being paid without the customer, and nobody knows yet what comes of it.')
 
 /**
  * Gives what was paid for, once, even if the checkout has expired or was given up: the money is there. A payment that is not what was

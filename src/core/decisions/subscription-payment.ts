@@ -52,13 +52,14 @@ export function decideAttempt(state: AccountState, command: OfSubscription & Pay
 }
 
 /** What the customer has left with whoever takes the money; null: nothing. */
-function payerOf(
-  { clock, paymentMethod: known }: AccountState,
-  { provider, isLive }: Payee,
-): Pick<PaymentMethod, 'customer' | 'method'> | null {
+export function methodFor({ clock, paymentMethod: known }: AccountState, { provider, isLive }: Payee): PaymentMethod | null {
   if (isLive && clock !== null) return null
-  if (known === null || known.provider !== provider || known.isLive !== isLive) return null
-  return { customer: known.customer, method: known.method }
+  return known !== null && known.provider === provider && known.isLive === isLive ? known : null
+}
+
+function payerOf(state: AccountState, payee: Payee): Pick<PaymentMethod, 'customer' | 'method'> | null {
+  const known = methodFor(state, payee)
+  return known && { customer: known.customer, method: known.method }
 }
 
 const ON_PAGE = { via: 'page', customer: null, method: null } as const
