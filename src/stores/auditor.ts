@@ -1,6 +1,7 @@
 /** Derives one account again from its journal rows, checking each against those before it. The same on every store. */
 
 import { type AccountState, emptyAccount, poolOf } from '../core/account.ts'
+import { wrongTopupEvents } from '../core/auto-topup-fold.ts'
 import { balanceOf } from '../core/balance.ts'
 import { micro, ZERO } from '../core/credits.ts'
 import type { AccountFacts, KeyFacts } from '../core/decisions/facts.ts'
@@ -22,7 +23,14 @@ import { decodeRecord } from '../core/record-codec.ts'
 import { closedRows } from '../core/usage.ts'
 import { type ChainedRow, chainHash, genesisHash } from './chain.ts'
 import { mergeHours } from './hours.ts'
-import { type EndedHoldChange, type LiveHoldChange, objectChanges, type PurchaseChange, type SubscriptionChange } from './projections.ts'
+import {
+  type AutoTopupChange,
+  type EndedHoldChange,
+  type LiveHoldChange,
+  objectChanges,
+  type PurchaseChange,
+  type SubscriptionChange,
+} from './projections.ts'
 import { PurchaseAudit } from './purchase-audit.ts'
 import type { AuditCheck, GrantRow, HoldRow, HourRow } from './store.ts'
 
@@ -65,6 +73,8 @@ export class AccountAudit {
   /** Hours that are over, in the parts in which they left the state, each with the record that closed it. */
   readonly closedParts: { readonly closedBy: number; readonly hour: HourRow }[] = []
   readonly subscriptions = new Map<number, SubscriptionChange>()
+  /** Null: the account was never to be topped up by itself. */
+  autoTopup: AutoTopupChange | null = null
   /** When the last row was written: by the store's time, whatever time it is for the account. */
   #rowAtMs = 0
   #isBroken = false
@@ -125,7 +135,7 @@ export class AccountAudit {
       this.#break('decisions', record.seq, messageOf(cause))
       return
     }
-    const wrong = wrongBefore(before, record)
+    const wrong = wrongBefore(before, record) ?? wrongTopupEvents(before.autoTopup, record)
     if (wrong !== undefined) this.#report('decisions', record.seq, wrong)
     if (movesCredits(record)) this.#checkCredits(before, record)
     if (givesBack(record)) this.#checkRefund(record)
@@ -168,11 +178,16 @@ export class AccountAudit {
       if (change.table === 'grants') this.grants.set(change.seq, change.status)
       else if (change.table === 'refunds') this.refunds.set(change.charge, (this.refunds.get(change.charge) ?? 0n) + change.credits)
       else if (change.table === 'purchases') this.#changePurchase(change, record.seq)
-      else if (change.table === 'subscriptions') this.subscriptions.set(change.subscription.seq, change)
+      else if (change.table === 'subscriptions' || change.table === 'auto_topups') this.#changeAsking(change)
       else if (change.table === 'late_captures') this.#lateCapture(change.hold, change.charge)
       else this.#changeHold(change)
     }
     this.#profile(record)
+  }
+
+  #changeAsking(change: SubscriptionChange | AutoTopupChange): void {
+    if (change.table === 'auto_topups') this.autoTopup = change
+    else this.subscriptions.set(change.subscription.seq, change)
   }
 
   #changePurchase(change: PurchaseChange, seq: number): void {

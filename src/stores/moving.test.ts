@@ -274,7 +274,7 @@ test('a store that a crash left with a journal ahead of its tables is moved whol
   const before = await shown(old)
   await old.spoil(`delete from account_states; delete from due_accounts; delete from account_records; delete from idempotency_keys;
     delete from rollups; delete from grants; delete from holds; delete from refunds; delete from purchases; delete from subscriptions;
-    delete from settings where name = 'low_water'`)
+    delete from auto_topups; delete from settings where name = 'low_water'`)
   moved.clock.nowMs = old.clock.nowMs
   await move(old, moved)
   assert.deepEqual(await shown(moved), before)

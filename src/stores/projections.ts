@@ -1,6 +1,7 @@
 /** What each record changes outside the account's state: the status of grants and holds, the refunds of charges, purchases and subscriptions. */
 
 import { type AccountState, poolOf } from '../core/account.ts'
+import { askingTopupOwnMs } from '../core/auto-topup.ts'
 import { type Microcredits, ZERO } from '../core/credits.ts'
 import type { EndedHold } from '../core/decisions/facts.ts'
 import { endedIn, type PurchaseStatus, statusAfter } from '../core/purchase.ts'
@@ -78,6 +79,12 @@ export interface SubscriptionChange {
   readonly askingMs: number | null
 }
 
+/** When the payment provider has to be asked something of an account's automatic top-ups, by the store's time; null: not before anything else happens. */
+export interface AutoTopupChange {
+  readonly table: 'auto_topups'
+  readonly askingMs: number | null
+}
+
 /** A change to one row of a derived table. */
 export type ObjectChange =
   | GrantChange
@@ -87,6 +94,7 @@ export type ObjectChange =
   | RefundChange
   | PurchaseChange
   | SubscriptionChange
+  | AutoTopupChange
 
 /** An account's state before and after one record. */
 export interface Step {
@@ -103,7 +111,19 @@ export function objectChanges(record: JournalRecord, step: Step): readonly Objec
   if (givesBack(record) && record.credits > 0n) changes.push({ table: 'refunds', charge: record.charge, credits: record.credits })
   purchaseChanges(record, step.before, changes)
   if (step.before.subscriptions !== step.after.subscriptions || record.kind === 'clock_advanced') subscriptionChanges(record, step, changes)
+  if (step.after.autoTopup !== null) autoTopupChange(step, changes)
   return changes
+}
+
+/** Most records change nothing of it: a charge that is far from the threshold. */
+function autoTopupChange({ before, after }: Step, changes: ObjectChange[]): void {
+  const isSame =
+    before.autoTopup === after.autoTopup &&
+    before.paymentMethod === after.paymentMethod &&
+    before.disputes === after.disputes &&
+    before.status === after.status &&
+    before.clock === after.clock
+  if (!isSame) changes.push({ table: 'auto_topups', askingMs: askingTopupOwnMs(after) })
 }
 
 /** Those that the record has changed; those of a clock that was moved may have something to ask now. */

@@ -19,6 +19,7 @@ const OWN_TABLES = [
   'account_states',
   'accounts',
   'api_keys',
+  'auto_topups',
   'grants',
   'holds',
   'journal',

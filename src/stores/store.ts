@@ -118,6 +118,15 @@ export interface AskingQuery {
   readonly limit: number
 }
 
+/** Accounts that wait to be topped up by themselves, after one that was named. */
+export interface AskingAccountsQuery {
+  /** Inclusive. */
+  readonly untilMs: number
+  /** An account's number; null: from the first. */
+  readonly after: number | null
+  readonly limit: number
+}
+
 /** A page of an account's things, by sequence; newest first unless `after` is given. */
 export interface SeqPage {
   readonly limit: number
@@ -196,6 +205,7 @@ export type BackgroundWork =
   | 'move test clocks'
   | 'send webhooks'
   | 'send mails'
+  | 'top up accounts'
 
 /** What an audit found wrong. */
 export interface Difference {
@@ -226,6 +236,7 @@ export const AUDIT_CHECKS = {
   purchases: 'What is kept of each purchase is what its records say, and no more was given or taken than was paid for.',
   subscriptions: 'What is kept of each subscription is what its records say.',
   invoices: 'The invoices of each series are numbered 1, 2, 3 … without gaps.',
+  auto_topups: 'Each account that waits to be topped up by itself is found by the background work.',
   accounts: 'The profile kept of each account is what its records say.',
   keys: 'What is kept of each API key is what its records say.',
   due: 'Every account with something due is found by the background work.',
@@ -310,6 +321,8 @@ export interface Store extends PlainData {
   subscriptions(account: number, page: SeqPage): Promise<readonly Subscription[]>
   /** Subscriptions of all accounts that have to be paid for, in order of account and sequence. */
   askingSubscriptions(query: AskingQuery): Promise<readonly { readonly account: number; readonly seq: number }[]>
+  /** Accounts of whose automatic top-ups the provider has to be asked something, by number. */
+  askingTopups(query: AskingAccountsQuery): Promise<readonly number[]>
   /** Roll-up rows of an account with fromMs ≤ hour < toMs, the open hour included, oldest first. */
   usage(account: number, range: { readonly fromMs: number; readonly toMs: number }): Promise<readonly HourRow[]>
 

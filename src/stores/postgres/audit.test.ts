@@ -158,6 +158,7 @@ const TABLES: Readonly<Record<string, { readonly checks: readonly AuditCheck[]; 
   refunds: { checks: ['refunds'], except: [] },
   purchases: { checks: ['purchases'], except: [] },
   subscriptions: { checks: ['subscriptions'], except: [] },
+  auto_topups: { checks: ['auto_topups'], except: [] },
   accounts: { checks: ['accounts'], except: [] },
   api_keys: { checks: ['keys'], except: ['last_used_at_ms'] },
   key_secrets: { checks: ['keys'], except: [] },

@@ -6,7 +6,7 @@ import { encodeKeyTerms } from '../../core/record-codec.ts'
 import type { AccountAudit, Report } from '../auditor.ts'
 import { encodeQuantities } from '../hour-rows.ts'
 import type { AuditCheck } from '../store.ts'
-import { subscriptionRows } from '../subscription-rows.ts'
+import { autoTopupRows, subscriptionRows } from '../subscription-rows.ts'
 import { onRows, type RowStatement, runOnRows, sortedAccounts } from './buckets.ts'
 import type { Told } from './feed-audit.ts'
 import { encodeExternalId, profileValues } from './profiles.ts'
@@ -22,6 +22,7 @@ export const DERIVED = {
   refunds: 'refunds',
   purchases: 'purchases',
   subscriptions: 'subscriptions',
+  auto_topups: 'auto_topups',
   api_keys: 'keys',
   key_secrets: 'keys',
   external_ids: 'accounts',
@@ -42,6 +43,7 @@ const COLUMNS = {
   refunds: 'account, charge, refunded::text as refunded',
   purchases: 'account, seq, status, opened_at_ms, watched, ended::text as ended, state',
   subscriptions: 'account, seq, status, asking_ms, state',
+  auto_topups: 'account, asking_ms',
   api_keys: 'account, seq, hint, previous_until_ms, terms, created_at_ms, revoked_at_ms',
   key_secrets: 'account, key, hash, until_ms',
   external_ids: 'account, external_id',
@@ -129,6 +131,7 @@ export function compareAccount(audit: AccountAudit, { kept, report, opening, tol
     audit.purchases.rows().map((row) => JSON.stringify(row)),
   )
   compare('subscriptions', 'subscriptions', subscriptionRows(audit.subscriptions.values()))
+  compare('auto_topups', 'auto_topups', autoTopupRows(audit.autoTopup))
   compare('rollups', 'rollups', expectedHours(audit))
   const { profile } = audit
   compare('accounts', 'accounts', profile ? [JSON.stringify([...profileValues(profile), profile.status, audit.openedAtMs])] : [])

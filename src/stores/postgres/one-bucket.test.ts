@@ -167,6 +167,7 @@ async function readAll(store: Store, clock: { nowMs: number }): Promise<void> {
   await store.dueAccounts(clock.nowMs + make.DAY_MS, 10)
   await store.subscription(ONE, 1)
   assert.ok((await store.askingSubscriptions({ untilMs: FOREVER_MS, after: null, limit: 10 })).length > 0)
+  assert.ok((await store.askingTopups({ untilMs: FOREVER_MS, after: null, limit: 10 })).length > 0)
   assert.ok((await store.watchedPurchases({ openedBeforeMs: FOREVER_MS, after: null, limit: 10 })).length > 0)
   await store.positionAt(clock.nowMs)
   assert.ok((await store.feed(0, 1_000)).length > 60)
@@ -222,6 +223,7 @@ const NOT_RUN = [
   'due',
   'watched purchases',
   'asking subscriptions',
+  'asking top-ups',
   'records up to',
   'give up',
   'begin',

@@ -12,6 +12,7 @@ import { Watchers } from '../watchers.ts'
 import { ownersOf, readProfiles } from './accounts.ts'
 import { type Address, DEFAULT_PATIENCE, type Patience, type Reach, readAddress } from './address.ts'
 import { auditInThread } from './audit.ts'
+import { askingTopups } from './auto-topups.ts'
 import { bucketOf } from './buckets.ts'
 import { Claims } from './claims.ts'
 import { assertReady, prepareDatabase } from './database.ts'
@@ -225,6 +226,7 @@ function makeStore({ address, patience, readers, feed, secret, clock, listener, 
     subscription: (account, seq) => subscriptions.at(account, seq),
     subscriptions: (account, page) => subscriptions.list(account, page),
     askingSubscriptions: (query) => subscriptions.asking(query),
+    askingTopups: (query) => askingTopups(run, query),
     usage: (account, range) => history.usage(account, range),
     priceBooks: () => readPriceBooks(run),
     publishPrices: (book) => publishPriceBook(readers, book, clock),

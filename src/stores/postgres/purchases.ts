@@ -2,6 +2,7 @@
 
 import { evolvePurchase, isWatched, type Purchase, type PurchaseFacts } from '../../core/purchase.ts'
 import { decodePurchase, encodePurchase } from '../../core/purchase-codec.ts'
+import { opensPurchase } from '../../core/record.ts'
 import type { PurchaseFilter, WatchedQuery } from '../store.ts'
 import { bucketOf, onRows, runOnRows, texts } from './buckets.ts'
 import { type Address, addresses } from './journal.ts'
@@ -39,7 +40,7 @@ export function purchaseWrites(changes: DerivedRows['purchases'], known: KnownPu
     const purchase = evolvePurchase(folded.get(name) ?? known.get(name)?.purchase ?? null, record)
     folded.set(name, purchase)
     const after = [isWatched(purchase), encodePurchase(purchase)]
-    if (record.kind === 'checkout_opened') return { statement: INSERT, values: [...owner, purchase.openedAtMs, ...after] }
+    if (opensPurchase(record)) return { statement: INSERT, values: [...owner, purchase.openedAtMs, ...after] }
     return { statement: UPDATE, values: [...owner, status, ended, ...after] }
   })
 }

@@ -5,6 +5,7 @@ import { emptyAccount } from '../../core/account.ts'
 import { closedRows } from '../../core/usage.ts'
 import type { DecidedBatch } from '../batch.ts'
 import {
+  type AutoTopupChange,
   type EndedHoldChange,
   type LateCaptureChange,
   type LiveHoldChange,
@@ -42,6 +43,7 @@ export interface DerivedRows {
   /** In order. Each has a statement of its own: they are rare. */
   readonly purchases: readonly { readonly account: number; readonly change: PurchaseChange }[]
   readonly subscriptions: readonly (Owned & { readonly change: SubscriptionChange })[]
+  readonly autoTopups: readonly { readonly account: number; readonly change: AutoTopupChange }[]
 }
 
 /** What the records of a batch change besides states. */
@@ -67,6 +69,7 @@ class RowsOfBatch {
   readonly #holds = new Map<string, HoldDraft>()
   readonly #refunds = new Map<string, DerivedRows['refunds'][number]>()
   readonly #subscriptions = new Map<string, DerivedRows['subscriptions'][number]>()
+  readonly #autoTopups = new Map<number, DerivedRows['autoTopups'][number]>()
 
   /** `by` is the sequence of the record that makes the change. */
   add(account: number, by: number, change: ObjectChange): void {
@@ -82,6 +85,9 @@ class RowsOfBatch {
         this.#subscriptions.set(`${account}:${seq}`, { account, seq, change })
         break
       }
+      case 'auto_topups':
+        this.#autoTopups.set(account, { account, change })
+        break
       case 'refunds':
         this.#refund(account, change.charge, change.credits)
         break
@@ -126,6 +132,7 @@ class RowsOfBatch {
       hours: this.hours,
       purchases: this.#purchases,
       subscriptions: [...this.#subscriptions.values()],
+      autoTopups: [...this.#autoTopups.values()],
     }
   }
 }

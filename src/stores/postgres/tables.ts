@@ -11,6 +11,7 @@ export const LEDGER_TABLES = [
   'refunds',
   'purchases',
   'subscriptions',
+  'auto_topups',
   'rollups',
   'batches',
 ] as const

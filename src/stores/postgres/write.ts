@@ -87,6 +87,7 @@ function partsOf(batch: DecidedBatch, moved: readonly Moved[], rows: DerivedRows
     ...(rows.refunds.length > 0 ? [refunds(rows.refunds)] : []),
     ...(rows.hours.length > 0 ? [hours(rows.hours)] : []),
     ...(rows.subscriptions.length > 0 ? [subscriptions(rows.subscriptions)] : []),
+    ...(rows.autoTopups.length > 0 ? [autoTopups(rows.autoTopups)] : []),
   ]
 }
 
@@ -243,6 +244,17 @@ function subscriptions(rows: DerivedRows['subscriptions']): Part {
       `insert into subscriptions (bucket, account, seq, status, asking_ms, state)
        select t.bucket, t.account, t.seq, t.status, t.asking_ms, t.state from ${source}
        on conflict (bucket, account, seq) do update set status = excluded.status, asking_ms = excluded.asking_ms, state = excluded.state`,
+  }
+}
+
+function autoTopups(rows: DerivedRows['autoTopups']): Part {
+  return {
+    name: 'topped_up',
+    accounts: rows.map(({ account }) => account),
+    columns: [['asking_ms', 'bigint', numbers(rows.map(({ change }) => change.askingMs))]],
+    text: (source) =>
+      `insert into auto_topups (bucket, account, asking_ms) select t.bucket, t.account, t.asking_ms from ${source}
+       on conflict (bucket, account) do update set asking_ms = excluded.asking_ms`,
   }
 }
 

@@ -112,6 +112,7 @@ const TABLES: Readonly<Record<string, { readonly check: AuditCheck; readonly exc
   refunds: { check: 'refunds', except: [] },
   purchases: { check: 'purchases', except: [] },
   subscriptions: { check: 'subscriptions', except: [] },
+  auto_topups: { check: 'auto_topups', except: [] },
   due_accounts: { check: 'due', except: [] },
   accounts: { check: 'accounts', except: [] },
   api_keys: { check: 'keys', except: ['last_used_at_ms'] },

@@ -10,7 +10,7 @@ import { AccountAudit, type Report } from '../auditor.ts'
 import { encodeQuantities } from '../hour-rows.ts'
 import { BROKEN_SERIES } from '../plain-data.ts'
 import { type AuditCheck, type AuditReport, type Difference, MAX_DIFFERENCES } from '../store.ts'
-import { subscriptionRows } from '../subscription-rows.ts'
+import { autoTopupRows, subscriptionRows } from '../subscription-rows.ts'
 import { openSnapshot } from './database.ts'
 import { ROW_COLUMNS, recordOf, type StoredRow } from './journal.ts'
 import { prefixOf } from './memory.ts'
@@ -54,6 +54,7 @@ const DERIVED_TABLES = {
   refunds: 'refunds',
   purchases: 'purchases',
   subscriptions: 'subscriptions',
+  auto_topups: 'auto_topups',
   api_keys: 'keys',
   key_secrets: 'keys',
   due_accounts: 'due',
@@ -75,6 +76,7 @@ class FileAudit {
     refunds: 0,
     purchases: 0,
     subscriptions: 0,
+    auto_topups: 0,
     api_keys: 0,
     key_secrets: 0,
     due_accounts: 0,
@@ -267,6 +269,10 @@ class FileAudit {
     this.#compare('subscriptions', state.number, report, {
       sql: 'select seq, status, asking_ms, state from subscriptions where account = ?',
       expected: subscriptionRows(audit.subscriptions.values()),
+    })
+    this.#compare('auto_topups', state.number, report, {
+      sql: 'select asking_ms from auto_topups where account = ?',
+      expected: autoTopupRows(audit.autoTopup),
     })
     const dueMs = sweepDueMs(state)
     const due = dueMs === null ? [] : [JSON.stringify([dueMs])]

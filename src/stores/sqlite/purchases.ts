@@ -3,7 +3,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { evolvePurchase, isWatched, type Purchase, type PurchaseFacts, type PurchaseStatus } from '../../core/purchase.ts'
 import { decodePurchase, encodePurchase } from '../../core/purchase-codec.ts'
-import type { JournalRecord } from '../../core/record.ts'
+import { type JournalRecord, opensPurchase } from '../../core/record.ts'
 import type { PurchaseChange } from '../projections.ts'
 import type { PurchaseFilter, WatchedQuery } from '../store.ts'
 
@@ -74,7 +74,7 @@ export class PurchaseWriter {
   }
 
   apply(account: number, { seq, status, record, ended }: PurchaseChange): void {
-    if (record?.kind === 'checkout_opened') {
+    if (record !== null && opensPurchase(record)) {
       this.#open(account, evolvePurchase(null, record))
       return
     }

@@ -13,6 +13,7 @@ import { CommandQueue } from '../queue.ts'
 import type {
   AccountRow,
   Applied,
+  AskingAccountsQuery,
   AskingQuery,
   AuditReport,
   FeedItem,
@@ -34,6 +35,7 @@ import type {
 import { Watchers } from '../watchers.ts'
 import { AccountReader } from './accounts.ts'
 import { auditInThread } from './audit.ts'
+import { AutoTopupReader } from './auto-topups.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { inTransaction, type OwnedDatabase, openDatabase } from './database.ts'
 import { FactsReader } from './facts.ts'
@@ -101,6 +103,7 @@ class SqliteStore implements Store {
   readonly #history: HistoryReader
   readonly #purchases: PurchaseReader
   readonly #subscriptions: SubscriptionReader
+  readonly #autoTopups: AutoTopupReader
   readonly #keyFilter: KeyFilter
   readonly #books: PriceBooks
   readonly #settings: Settings
@@ -138,6 +141,7 @@ class SqliteStore implements Store {
     this.#history = new HistoryReader(db, journal)
     this.#purchases = new PurchaseReader(db)
     this.#subscriptions = new SubscriptionReader(db)
+    this.#autoTopups = new AutoTopupReader(db)
     this.#keyFilter = new KeyFilter(db)
     this.#books = new PriceBooks(db)
     this.#settings = new Settings(db)
@@ -321,6 +325,10 @@ class SqliteStore implements Store {
 
   async askingSubscriptions(query: AskingQuery): ReturnType<Store['askingSubscriptions']> {
     return this.#subscriptions.asking(query)
+  }
+
+  async askingTopups(query: AskingAccountsQuery): Promise<readonly number[]> {
+    return this.#autoTopups.asking(query)
   }
 
   async usage(account: number, range: { readonly fromMs: number; readonly toMs: number }): Promise<readonly HourRow[]> {

@@ -11,6 +11,7 @@ import { decodeHour, encodeQuantities, type RawHour } from '../hour-rows.ts'
 import { mergeHours } from '../hours.ts'
 import type { ObjectChange } from '../projections.ts'
 import type { HourRow } from '../store.ts'
+import { AutoTopupWriter } from './auto-topups.ts'
 import { ManyRows } from './many-rows.ts'
 import { type Entry, type Memory, prefixOf } from './memory.ts'
 import { PurchaseWriter } from './purchases.ts'
@@ -171,6 +172,7 @@ class Statements {
   readonly #readHour: StatementSync
   readonly #purchases: PurchaseWriter
   readonly #subscriptions: SubscriptionWriter
+  readonly #autoTopups: AutoTopupWriter
   readonly #saveGrant: StatementSync
   readonly #saveHold: StatementSync
   readonly #endHold: StatementSync
@@ -202,6 +204,7 @@ class Statements {
     )
     this.#purchases = new PurchaseWriter(db)
     this.#subscriptions = new SubscriptionWriter(db)
+    this.#autoTopups = new AutoTopupWriter(db)
     this.#saveGrant = db.prepare(
       'insert into grants (account, seq, status) values (?, ?, ?) on conflict (account, seq) do update set status = excluded.status',
     )
@@ -259,6 +262,9 @@ class Statements {
         break
       case 'subscriptions':
         this.#subscriptions.apply(account, change)
+        break
+      case 'auto_topups':
+        this.#autoTopups.apply(account, change)
         break
     }
   }

@@ -1,0 +1,10 @@
+-- Accounts that were ever to be topped up by themselves: derived from the journal and written back in sweeps like the other tables of
+-- accounts. What is known of it is in the account's state; here those are found that wait.
+create table auto_topups (
+  account integer primary key,
+  -- When the payment provider has to be asked something, by the store's time; null: nothing.
+  asking_ms integer
+) strict;
+
+-- Serves the background work that tops accounts up, of all accounts.
+create index auto_topups_asking on auto_topups (account) where asking_ms is not null;
