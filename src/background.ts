@@ -3,6 +3,7 @@
 import type { Logger } from 'pino'
 import { isRefusal } from './core/refusals.ts'
 import type { Mailer } from './mail/mailer.ts'
+import { topUpAccounts } from './operations/auto-topups.ts'
 import { issueNoted } from './operations/invoices.ts'
 import { issueMonthlyStatements } from './operations/monthly-statements.ts'
 import { reconcile } from './operations/reconcile.ts'
@@ -68,6 +69,13 @@ const TASKS: readonly Task[] = [
     run: (services) => payForSubscriptions(services, { isThorough: false }),
   },
   {
+    name: 'top accounts up',
+    everyMs: 1_000,
+    claim: 'top up accounts',
+    isNeeded: ({ payments }) => payments !== null,
+    run: (services) => topUpAccounts(services, { isThorough: false }),
+  },
+  {
     name: 'finish moves of test clocks',
     everyMs: 5_000,
     claim: 'move test clocks',
@@ -100,10 +108,11 @@ const TASKS: readonly Task[] = [
   },
 ]
 
-/** Of purchases and of subscriptions. */
+/** Of purchases, subscriptions and automatic top-ups. */
 async function lookForNews(services: Services): Promise<void> {
   await reconcile(services)
   await payForSubscriptions(services, { isThorough: true })
+  await topUpAccounts(services, { isThorough: true })
 }
 
 /** Expired grants and holds, renewals of subscriptions, and debts that a grant has come to pay: booked account by account. */

@@ -72,6 +72,9 @@ const CUSTOMER_ROUTES = new Set([
   'POST /v1/webhook-endpoints/{webhook_endpoint}/resend',
   'POST /v1/webhook-endpoints/{webhook_endpoint}/rotate',
   'POST /v1/webhook-endpoints/{webhook_endpoint}/test',
+  'GET /v1/auto-topup',
+  'PUT /v1/auto-topup',
+  'DELETE /v1/auto-topup',
   'GET /v1/plans',
   'GET /v1/plans/{plan}',
   'GET /v1/subscriptions',
@@ -81,9 +84,9 @@ const CUSTOMER_ROUTES = new Set([
   'DELETE /v1/payment-method',
 ])
 
-/** What an owner may do in an account, and a member may not: of these, a key may buy and pay, may what its scope says, and nothing about users. */
+/** What an owner may do in an account, and a member may not: of these, a key may buy and pay, and may what its scope says. */
 function isForOwners({ name, method }: Operation): boolean {
-  const isPurchase = /\/(checkout-sessions|subscriptions|payment-method)/.test(name) && method !== 'GET'
+  const isPurchase = /\/(checkout-sessions|auto-topup|subscriptions|payment-method)/.test(name) && method !== 'GET'
   return CUSTOMER_ROUTES.has(name) && (name.includes('/users') || isPurchase || scopeOf({ name, method }) !== null)
 }
 
@@ -92,6 +95,11 @@ function scopeOf({ name, method }: Pick<Operation, 'name' | 'method'>): string |
   if (name.includes('/webhook-endpoints')) return 'webhooks:write'
   if (name.includes('/alerts') && method !== 'GET') return 'alerts:write'
   return name.includes('/keys') && method !== 'GET' ? 'keys:write' : null
+}
+
+/** What of that no key may: what is about users, and what has an account pay by itself. */
+function isForPeople(operation: Operation): boolean {
+  return isForOwners(operation) && /\/(users|auto-topup)/.test(operation.name)
 }
 
 /** What is about the user who asks. */
@@ -193,6 +201,7 @@ const BODIES: Readonly<Record<string, object>> = {
   'PATCH /v1/users/{user}': { status: 'active' },
   'PUT /v1/users/{user}/memberships/{account}': { role: 'member' },
   'PUT /v1/topups/options': TEST_OPTIONS,
+  'PUT /v1/auto-topup': { threshold: '1', target: '2', monthly_cap_minor: 1_000, consent: { by: 'Ada', text: 'v1' } },
   'PUT /v1/plans/{plan}': TEST_PLAN,
   'POST /v1/subscriptions/{subscription}/change': { plan: 'studio' },
   'POST /v1/subscriptions/{subscription}/change/preview': { plan: 'studio' },
@@ -285,7 +294,7 @@ test('every route against every caller', async (t) => {
       const { name } = operation
       if (USER_ROUTES.has(name)) assert.deepEqual(answer, [403, 'user_required'], name)
       else if (!CUSTOMER_ROUTES.has(name)) assert.deepEqual(answer, [403, 'operator_key_required'], name)
-      else if (name.includes('/users')) assert.deepEqual(answer, [403, 'role_required'], name)
+      else if (isForPeople(operation)) assert.deepEqual(answer, [403, 'role_required'], name)
       else assert.ok(isOpen(answer), `${name}: ${answer}`)
     }
   })
@@ -379,8 +388,9 @@ test("other people's things", async (t) => {
   const operations = await operationsOf(obol)
   const customers = operations.filter(({ name }) => CUSTOMER_ROUTES.has(name))
   const before = (await call('GET', `/v1/accounts/${foreign.account}/credits`)).body
-  /** Those who may ask: no key is told of users. */
-  const askers = ({ name }: Operation): readonly string[] => (name.includes('/users') ? [owner.access] : [secret, owner.access])
+  /** Those who may ask: no key is told of users, or has an account pay by itself. */
+  const askers = (operation: Operation): readonly string[] =>
+    isForPeople(operation) || operation.name.includes('/users') ? [owner.access] : [secret, owner.access]
 
   // A plan is nobody's.
   for (const operation of customers.filter(({ path }) => path.includes('{') && !path.includes('{plan}'))) {
@@ -406,7 +416,7 @@ test("other people's things", async (t) => {
       for (const key of askers(operation)) {
         const ask = (account: string): Promise<TestAnswer> =>
           operation.query.includes('account')
-            ? call(operation.method, `${operation.path}?account=${account}`, undefined, { key })
+            ? call(operation.method, `${operation.path}?account=${account}`, bodyOf(operation), { key })
             : call(operation.method, operation.path, { ...bodyOf(operation), account }, { key })
         for (const [id, unknown] of [
           [foreign.account, UNKNOWN.account],

@@ -1,8 +1,8 @@
-/** Problems of plans, subscriptions and test clocks. */
+/** Problems of plans, subscriptions, automatic top-ups and test clocks. */
 
 import { refusal } from './problem.ts'
 
-/** The problems that refusals about plans, subscriptions and test clocks are answered with. */
+/** The problems that refusals about plans, subscriptions, automatic top-ups and test clocks are answered with. */
 export const PLAN_PROBLEMS = {
   already_subscribed: refusal(
     'already_subscribed',
@@ -36,11 +36,17 @@ export const PLAN_PROBLEMS = {
     'Subscription unpaid',
     'Pay for the period first: `POST /v1/subscriptions/{subscription}/payment-page` opens a page for that.',
   ),
+  credit_type_not_sold: refusal(
+    'credit_type_not_sold',
+    400,
+    'Credit type not sold',
+    'Leave `credit_type` out, or send the one of `GET /v1/topups/options`.',
+  ),
   payment_in_flight: refusal(
     'payment_in_flight',
     409,
     'Payment in flight',
-    'Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}` shows it.',
+    'Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}`, or `GET /v1/auto-topup`, shows it.',
   ),
   nothing_to_pay: refusal('nothing_to_pay', 409, 'Nothing to pay', 'Nothing: the next payment is due with the next period.'),
   plan_unchanged: refusal('plan_unchanged', 409, 'Plan unchanged', 'Nothing: the subscription has this version of the plan.'),

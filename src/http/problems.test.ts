@@ -269,6 +269,14 @@ const REACHED: Reached = {
   checkout_session_not_found: [404, ({ get }) => get('/v1/checkout-sessions/cs_0000000000000001')],
   checkout_closed: [409, async (scene) => cancelPaid(await shopOf(scene))],
   topups_not_offered: [409, ({ get }) => get('/v1/topups/options')],
+  credit_type_not_sold: [
+    400,
+    async (scene) => {
+      const { call, account } = await shopOf(scene)
+      const terms = { threshold: '1', target: '2', monthly_cap_minor: 1_000, consent: { by: 'Ada', text: 'v1' } }
+      return call('PUT', `/v1/auto-topup?account=${account}`, { ...terms, credit_type: 'images' })
+    },
+  ],
   topup_amount_out_of_range: [
     400,
     async (scene) => {

@@ -23,6 +23,8 @@ export interface CheckoutRequest {
   readonly successUrl: string | null
   readonly cancelUrl: string | null
   readonly metadata: Metadata
+  /** The customer leaves what they pay with, for payments without them. */
+  readonly keepsMethod: boolean
 }
 
 /** A purchase as it is, with its account. */
@@ -58,9 +60,10 @@ async function commandFor(services: Services, { provider }: Payments, request: C
   if (!options) return NOT_OFFERED
   const bought = priceTopup(options, request.wish)
   if (isRefusal(bought)) return bought
-  const { successUrl, cancelUrl, metadata } = request
+  const { successUrl, cancelUrl, metadata, keepsMethod } = request
   const sold = { provider: provider.name, isLive: provider.isLive, optionsVersion: options.version }
-  const terms: CheckoutTerms = { ...bought, ...sold, successUrl, cancelUrl, metadata }
+  const plain: CheckoutTerms = { ...bought, ...sold, successUrl, cancelUrl, metadata }
+  const terms = keepsMethod ? { ...plain, keepsMethod } : plain
   return { kind: 'open_checkout', terms, ttlMs: provider.checkoutTtlMs }
 }
 
@@ -73,7 +76,9 @@ async function withPage(services: Services, address: Address): Promise<PurchaseV
   const leftMs = purchase.expiresAtMs - (await timeFor(services, address.account))
   const isWanting = status === 'open' && purchase.link === null && leftMs > 0
   if (!isWanting || purchase.terms.provider !== payments.provider.name) return view
-  const { reference, url } = await payments.provider.makeCheckout(orderFor(payments, view, services.clock() + leftMs))
+  const customer = purchase.terms.keepsMethod ? await customerOf(services, payments, address.account) : null
+  const expiresAtMs = services.clock() + leftMs
+  const { reference, url } = await payments.provider.makeCheckout(orderFor(payments, view, { expiresAtMs, customer }))
   await tell(
     services,
     { account: address.account, purchase: address.seq },
@@ -82,8 +87,18 @@ async function withPage(services: Services, address: Address): Promise<PurchaseV
   return readCheckout(services, address)
 }
 
-/** The provider's time is not that of a test clock. */
-function orderFor({ returnUrl }: Payments, { account, purchase }: PurchaseView, expiresAtMs: number): CheckoutOrder {
+/** Under which name the provider knows a customer who has left something there; null: under none. */
+async function customerOf({ store }: Services, { provider }: Payments, account: number): Promise<string | null> {
+  const known = (await store.state(account))?.paymentMethod
+  return known && known.provider === provider.name && known.isLive === provider.isLive ? known.customer : null
+}
+
+/** What the provider is asked for. Its time is not that of a test clock. */
+export function orderFor(
+  { returnUrl }: Payments,
+  { account, purchase }: PurchaseView,
+  { expiresAtMs, customer }: Pick<CheckoutOrder, 'expiresAtMs' | 'customer'>,
+): CheckoutOrder {
   const { terms, seq } = purchase
   const checkout = objectId('cs', account, seq)
   return {
@@ -95,8 +110,8 @@ function orderFor({ returnUrl }: Payments, { account, purchase }: PurchaseView, 
     expiresAtMs,
     returnUrl: returnUrl(checkout),
     cancelUrl: terms.cancelUrl ?? returnUrl(checkout),
-    keepsMethod: false,
-    customer: null,
+    keepsMethod: terms.keepsMethod ?? false,
+    customer,
   }
 }
 

@@ -149,6 +149,7 @@ function buy(services: Services, key = 'k'): ReturnType<typeof openCheckout> {
     successUrl: null,
     cancelUrl: null,
     metadata: {},
+    keepsMethod: false,
   })
 }
 

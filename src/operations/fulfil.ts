@@ -14,7 +14,7 @@ import { withInvoices } from './invoices.ts'
 import type { Payments } from './payments.ts'
 import { runCommand } from './run-command.ts'
 import type { Caller, Services } from './services.ts'
-import { hearOfPage } from './subscription-payments.ts'
+import { hearOfPage, keepMethod } from './subscription-payments.ts'
 
 /** A purchase, by its account and the sequence of the record that opened it. */
 export interface PurchasePlace {
@@ -43,6 +43,9 @@ export async function fulfil(services: Services, payments: Payments, reference: 
   const before = place && (await services.store.purchase(place.account, place.purchase))
   if (!news || !place || !before) return { ignored: 'no checkout of this server' }
   if (before.purchase.terms.provider !== provider.name) return { ignored: 'a checkout of another provider' }
+  // Before its payment is on record: after that, nobody looks whether it was kept, and what was left later may be of more use.
+  if (news.status === 'paid' && news.method !== null && before.purchase.paid === null)
+    await keepMethod(services, place.account, { ...news.method, provider: provider.name, isLive: provider.isLive })
   const tellAll = async (): Promise<void> => {
     await tellCheckout(services, place, news)
     const { purchase } = await factsOf(services, place)

@@ -209,7 +209,8 @@ async function returnsOf(
   ]
 }
 
-async function keepMethod(services: Services, account: number, method: PaymentMethod): Promise<void> {
+/** Keeps what a customer left to pay with. */
+export async function keepMethod(services: Services, account: number, method: PaymentMethod): Promise<void> {
   await runCommand(services, { ...PROVIDER, idempotency: null }, { account, command: { kind: 'save_payment_method', method } })
 }
 

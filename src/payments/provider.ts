@@ -81,6 +81,8 @@ export interface RefundOrder {
 export interface OffSessionOrder {
   /** Obol's name of the attempt: asked for twice, it is one payment. */
   readonly attempt: string
+  /** Obol's id of the purchase that it pays for: `cs_…`; none: it pays for a subscription. */
+  readonly checkout?: string
   readonly account: string
   readonly customer: string
   readonly paymentMethod: string
@@ -117,7 +119,7 @@ export interface Provider {
   readonly signatureHeader: string
   /** Makes a page, or finds the one that was made for the same id. Rejects with ProviderUnavailableError. */
   makeCheckout(order: CheckoutOrder): Promise<CheckoutPage>
-  /** What is known of a checkout; undefined: there is none of this name. Rejects with ProviderUnavailableError. */
+  /** What is known of a checkout, or of a payment without the customer; undefined: there is none of this name. Rejects with ProviderUnavailableError. */
   look(reference: string): Promise<CheckoutNews | undefined>
   /** Sees to it that a checkout which is not paid cannot be paid any more. Rejects with ProviderUnavailableError. */
   cancel(reference: string): Promise<void>

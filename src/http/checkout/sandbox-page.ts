@@ -7,7 +7,20 @@ import type { Sandbox } from '../../payments/sandbox/sandbox.ts'
 import { html, sendPage } from '../html.ts'
 import { ProblemError } from '../problems.ts'
 
-const ACTIONS = ['pay', 'pay_once', 'decline', 'pay_later', 'pay_later_in_vain'] as const satisfies readonly SandboxAction[]
+/** What payments without the customer come to from the next time on. */
+const LATER = {
+  pay_once: 'is declined',
+  pay_stolen: 'is stolen',
+  pay_confirming: 'has to be confirmed',
+  pay_lost: 'pays, and the first answer is lost,',
+} as const satisfies Partial<Record<SandboxAction, string>>
+const ACTIONS: readonly SandboxAction[] = [
+  'pay',
+  ...(Object.keys(LATER) as (keyof typeof LATER)[]),
+  'decline',
+  'pay_later',
+  'pay_later_in_vain',
+]
 const PAGE = { config: { access: 'public' }, schema: { hide: true } } as const
 /** Bytes of a form with one field. */
 const FORM_BYTES = 1_024
@@ -56,7 +69,9 @@ ${bought}
     ? [html`<p class="said" role="alert">The bank declined the payment. Nothing was paid; you can try again.</p>`]
     : []
   const once = checkout.keepsMethod
-    ? [html`<button name="action" value="pay_once">Pay with a card that is declined from the next time on</button>`]
+    ? Object.entries(LATER).map(
+        ([action, what]) => html`<button name="action" value="${action}">Pay with a card that ${what} from the next time on</button>`,
+      )
     : []
   return html`${NOTE}
 <section>

@@ -122,6 +122,9 @@ const CheckoutBody = Type.Object(
       Type.String({ ...AddressIn, description: 'Where the customer goes once it is paid, or its money on its way.' }),
     ),
     cancel_url: Type.Optional(Type.String({ ...AddressIn, description: 'Where the customer goes who does not pay.' })),
+    save_payment_method: Type.Optional(
+      Type.Boolean({ description: 'Whether what the customer pays with is kept for payments without them. Default: no.' }),
+    ),
     metadata: Type.Optional(Metadata),
   },
   { additionalProperties: false },
@@ -180,7 +183,8 @@ function writeRoutes(app: NativeApp, { services }: NativeContext): void {
       const cancelUrl = returnAddressIn(body.cancel_url, '#/cancel_url')
       const account = await accountOf(services, request, body.account)
       const caller = callerOf(request, requiredIdempotency(request))
-      const view = await openCheckout(services, caller, { account, wish, successUrl, cancelUrl, metadata: body.metadata ?? {} })
+      const { metadata = {}, save_payment_method: keepsMethod = false } = body
+      const view = await openCheckout(services, caller, { account, wish, successUrl, cancelUrl, metadata, keepsMethod })
       if (isRefusal(view)) throw refusalError(view)
       if (view.isReplay) reply.header('idempotent-replayed', 'true')
       reply.code(201)

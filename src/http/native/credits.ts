@@ -31,6 +31,7 @@ import { ProblemError } from '../problems.ts'
 import { sendJson } from '../written-json.ts'
 import { AlertState, renderAlertState } from './alert-bodies.ts'
 import type { NativeApp, NativeContext } from './app.ts'
+import { AutoTopupSummary, autoTopupTurns, renderAutoTopupSummary } from './auto-topup-bodies.ts'
 import { NextRenewal, renderRenewals } from './plan-bodies.ts'
 import {
   AccountIn,
@@ -113,7 +114,7 @@ const CreditsBody = Type.Object(
     next_renewal: nullableObject(NextRenewal),
     renewals: Type.Array(NextRenewal, { description: 'The next one of each subscription, soonest first.' }),
     alerts: Type.Array(AlertState, { description: 'What is told of before it matters, and whether it has been.' }),
-    auto_top_up: Type.Null({ description: 'Null: the account has no automatic top-up.' }),
+    auto_top_up: nullableObject(AutoTopupSummary),
     top_up_url: nullable<string>('string', 'Where to buy credits.'),
     sequence: Type.Integer({ description: "Records in the account's journal." }),
   },
@@ -207,7 +208,7 @@ function creditsBody(view: CreditsView, { key, topUpUrl, paces }: Beside): Stati
     next_renewal: renewals[0] ?? null,
     renewals,
     alerts: viewAlerts(view).map(renderAlertState),
-    auto_top_up: null,
+    auto_top_up: renderAutoTopupSummary(state, asOfMs),
     top_up_url: topUpUrl,
     sequence: state.seq,
   }
@@ -275,6 +276,7 @@ function turns(state: AccountState, nowMs: number): readonly number[] {
     ...grants.map(({ effectiveAtMs }) => effectiveAtMs),
     ...state.holds.map(({ expiresAtMs }) => expiresAtMs),
     ...state.subscriptions.map(dueOf),
+    ...autoTopupTurns(state),
     ...state.budgets.flatMap((budget) => {
       const { windowStartMs, windowEndMs } = currentBudget(budget, nowMs)
       return [windowStartMs, windowEndMs]

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { livesOfAlerts } from '../../../test/running/alerts.ts'
+import { failTopup, livesOfAutoTopups } from '../../../test/running/auto-topups.ts'
 import { makeKey, openAccount, publishTestPrices, startTestObol, type TestAnswer, type TestObol } from '../../../test/running/obol.ts'
 import { livesOfPurchases } from '../../../test/running/purchases.ts'
 import {
@@ -26,6 +27,8 @@ const SUBSCRIBER = 8
 const TRAVELLER = 9
 /** The number of an account with alerts. */
 const WATCHED = 10
+
+const TOPPED_UP = 1_003
 
 /** One of everything that can happen to an account; returns the ids of what was made. */
 async function oneOfEverything({ call, clock }: TestObol): Promise<Readonly<Record<string, string>>> {
@@ -98,6 +101,19 @@ async function oneOfEveryAlert({ obol }: TestObol): Promise<void> {
   await openLedger(store, WATCHED, 0)
   const lives = livesOfAlerts()
   for (let next = lives.next(); !next.done; ) next = lives.next(await seqOf(store, WATCHED, next.value))
+}
+
+async function oneOfEveryAutoTopup({ obol, clock }: TestObol): Promise<void> {
+  const { store } = obol.services
+  await openLedger(store, TOPPED_UP, 100)
+  const lives = livesOfAutoTopups(grant(60_000))
+  for (let next = lives.next(); !next.done; )
+    if (typeof next.value === 'number') {
+      clock.nowMs += next.value
+      next = lives.next(0)
+    } else next = lives.next(await seqOf(store, TOPPED_UP, next.value))
+  // A card that is declined for good.
+  await send(store, TOPPED_UP, failTopup((await store.state(TOPPED_UP))?.autoTopup?.attempt?.purchase ?? 0, false))
 }
 
 test('the journal', async (t) => {
@@ -208,6 +224,7 @@ test('events', async (t) => {
   await oneOfEveryPurchase(obol)
   await oneOfEverySubscription(obol)
   await oneOfEveryAlert(obol)
+  await oneOfEveryAutoTopup(obol)
   const read = async (after: string, limit: number): Promise<TestAnswer['body']> => {
     const { status, body, text } = await call('GET', `/v1/events?after=${after}&limit=${limit}`)
     assert.equal(status, 200, text)

@@ -6,6 +6,7 @@ import { alertRoutes } from './alerts.ts'
 import type { NativeApp, NativeContext } from './app.ts'
 import { auditRoutes } from './audit.ts'
 import { authRoutes } from './auth.ts'
+import { autoTopupRoutes } from './auto-topup.ts'
 import { chargeRoutes } from './charges.ts'
 import { checkoutSessionRoutes } from './checkout-sessions.ts'
 import { creditsRoutes, RenderedCredits } from './credits.ts'
@@ -62,6 +63,7 @@ export async function nativeApi(instance: FastifyInstance, context: NativeContex
   checkoutSessionRoutes(app, context)
   topupRoutes(app, context)
   invoiceRoutes(app, context)
+  autoTopupRoutes(app, context)
   planRoutes(app, context)
   subscriptionRoutes(app, context)
   subscriptionPaymentRoutes(app, context)

@@ -152,6 +152,11 @@ async function everythingAboutUsers(call: TestObol['call'], account: string): Pr
 async function everythingAboutPayments(call: TestObol['call'], account: string): Promise<void> {
   const { checkout_session, topup } = await buyIn({ call }, account, { pack: 'big', metadata: { a: 'b' } })
   await call('GET', '/v1/topups/options')
+  const terms = { threshold: '1', target: '9', monthly_cap_minor: 5_000, consent: { by: 'Ada', text: 'v1' } }
+  await call('PUT', `/v1/auto-topup?account=${account}`, terms)
+  await call('GET', `/v1/auto-topup?account=${account}`)
+  await call('GET', `/v1/credits?account=${account}`)
+  await call('DELETE', `/v1/auto-topup?account=${account}`)
   const addresses = { success_url: 'https://shop.example/thanks', cancel_url: 'https://shop.example/' }
   const { id } = (await call('POST', '/v1/checkout-sessions', { account, amount_minor: 700, ...addresses })).body
   await call('POST', `/v1/checkout-sessions/${id}/cancel`)

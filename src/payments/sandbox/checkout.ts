@@ -24,10 +24,18 @@ export interface SandboxEvent {
 }
 
 /** What customers may do on the page of a checkout. */
-export type SandboxAction = 'pay' | 'pay_once' | 'decline' | 'pay_later' | 'pay_later_in_vain'
+export type SandboxAction = 'pay' | keyof typeof TROUBLED | 'decline' | 'pay_later' | 'pay_later_in_vain'
+
+/** Cards with which something is wrong from the next time on, by the action that pays with them. */
+export const TROUBLED = {
+  pay_once: 'sbx_card_declines',
+  pay_stolen: 'sbx_card_stolen',
+  pay_confirming: 'sbx_card_asks',
+  pay_lost: 'sbx_card_loses_answers',
+} as const satisfies Readonly<Record<string, SandboxMethod>>
 
 /** A card of the sandbox, by what payments without the customer come to. */
-export type SandboxMethod = 'sbx_card_works' | 'sbx_card_declines'
+export type SandboxMethod = 'sbx_card_works' | 'sbx_card_declines' | 'sbx_card_stolen' | 'sbx_card_asks' | 'sbx_card_loses_answers'
 
 /** A checkout of the sandbox. */
 export interface SandboxCheckout {
@@ -42,6 +50,8 @@ export interface SandboxCheckout {
   readonly keepsMethod?: boolean
   /** What was paid with, and what later payments by it come to; none: nothing was kept. */
   readonly method?: SandboxMethod | null
+  /** Why a payment without the customer failed. */
+  readonly decline?: { readonly code: string; readonly mayRetry: boolean } | null
   readonly status: 'open' | 'pending' | 'paid' | 'expired' | 'failed'
   /** When money that is on its way arrives, and whether it does; null: none is. */
   readonly arrival: { readonly atMs: number; readonly isInVain: boolean } | null
@@ -73,15 +83,19 @@ export function passTime(before: SandboxCheckout, nowMs: number): SandboxChange 
 /** What a customer does on the page. A declined card leaves the checkout open: another may be tried. */
 export function act(before: SandboxCheckout, action: SandboxAction, nowMs: number): SandboxChange | null {
   if (before.status !== 'open' || action === 'decline') return null
-  if (action === 'pay_once' && !before.keepsMethod) return null
-  if (action === 'pay' || action === 'pay_once')
+  if (isTroubled(action) && !before.keepsMethod) return null
+  if (action === 'pay' || isTroubled(action))
     return { after: { ...before, status: 'paid', ...keptOf(before, action) }, event: 'checkout.paid' }
   const arrival = { atMs: nowMs + ARRIVAL_MS, isInVain: action === 'pay_later_in_vain' }
   return { after: { ...before, status: 'pending', arrival }, event: 'checkout.completed' }
 }
 
-function keptOf({ keepsMethod = false }: SandboxCheckout, action: 'pay' | 'pay_once'): Pick<SandboxCheckout, 'method'> {
-  return keepsMethod ? { method: action === 'pay' ? 'sbx_card_works' : 'sbx_card_declines' } : {}
+function isTroubled(action: SandboxAction): action is keyof typeof TROUBLED {
+  return Object.hasOwn(TROUBLED, action)
+}
+
+function keptOf({ keepsMethod = false }: SandboxCheckout, action: 'pay' | keyof typeof TROUBLED): Pick<SandboxCheckout, 'method'> {
+  return keepsMethod ? { method: action === 'pay' ? 'sbx_card_works' : TROUBLED[action] } : {}
 }
 
 /** Ends a checkout that is not paid. */

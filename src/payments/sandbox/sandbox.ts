@@ -13,6 +13,7 @@ import {
   type OffSessionOutcome,
   type Provider,
   type ProviderEvent,
+  ProviderUnavailableError,
   type RefundNews,
   type RefundOrder,
   SignatureInvalidError,
@@ -55,6 +56,9 @@ const REFERENCE = /^sbx_[\w-]{24}$/
 const LABELS: Readonly<Record<SandboxMethod, string>> = {
   sbx_card_works: 'sandbox card',
   sbx_card_declines: 'sandbox card that is declined from now on',
+  sbx_card_stolen: 'sandbox card that is stolen from now on',
+  sbx_card_asks: 'sandbox card that has to be confirmed each time',
+  sbx_card_loses_answers: 'sandbox card whose first answer is lost each time',
 }
 
 /** Things that an operator may let happen, to see what Obol makes of them. */
@@ -82,7 +86,8 @@ export class Sandbox implements Provider {
     return { reference: row.id, url: `${this.#parts.pagesUrl()}/${row.id}` }
   }
 
-  async look(reference: string): Promise<CheckoutNews | undefined> {
+  async look(name: string): Promise<CheckoutNews | undefined> {
+    const reference = referenceFor(name)
     const checkout = await this.read(reference)
     if (!checkout) return undefined
     const { status, amountMinor, currency, refunds, disputes, method = null } = checkout
@@ -112,22 +117,25 @@ export class Sandbox implements Provider {
     return made ? { refund: id, request, amountMinor: made.amountMinor, status: made.status } : { refused: 'Not so much can be refunded.' }
   }
 
-  async payOffSession({ attempt, paymentMethod, amountMinor, currency }: OffSessionOrder): Promise<OffSessionOutcome> {
-    const works = paymentMethod === 'sbx_card_works'
-    const asked = { checkout: attempt, amountMinor, currency, title: attempt, expiresAtMs: 0, returnUrl: '', cancelUrl: '' }
+  async payOffSession({ attempt, checkout = attempt, paymentMethod, amountMinor, currency }: OffSessionOrder): Promise<OffSessionOutcome> {
+    if (paymentMethod === 'sbx_card_asks') return { status: 'needs_action' }
+    const asked = { checkout, amountMinor, currency, title: attempt, expiresAtMs: 0, returnUrl: '', cancelUrl: '' }
     const nothing = { arrival: null, refunds: [], disputes: [], events: [] }
     const id = `sbx_${randomBytes(NAME_BYTES).toString('base64url')}`
-    const made: SandboxCheckout = { ...asked, ...nothing, status: works ? 'paid' : 'failed' }
+    const works = paymentMethod === 'sbx_card_works' || paymentMethod === 'sbx_card_loses_answers'
+    const decline = paymentMethod === 'sbx_card_stolen' ? STOLEN : DECLINED
+    const made: SandboxCheckout = { ...asked, ...nothing, ...(works ? { status: 'paid' } : { status: 'failed', decline }) }
     const row = await this.#parts.checkouts.add({ ...rowOf(made), id, checkout: attempt, version: 1 })
+    if (paymentMethod === 'sbx_card_loses_answers' && row.id === id) throw new ProviderUnavailableError('the sandbox lost its answer')
     return this.lookAtPayment(paymentOf(row.id))
   }
 
   async lookAtPayment(payment: string): Promise<OffSessionOutcome> {
-    const checkout = await this.read(payment.replace(/^sbx_pay_/, 'sbx_'))
+    const checkout = await this.read(referenceFor(payment))
     if (!checkout) return { status: 'unusable', reason: 'there is no such payment' }
-    const { status } = checkout
+    const { status, decline } = checkout
     if (status === 'paid') return { status, payment }
-    return status === 'pending' ? { status, payment } : { status: 'declined', code: 'card_declined', mayRetry: true }
+    return status === 'pending' ? { status, payment } : { status: 'declined', ...(decline ?? DECLINED) }
   }
 
   async referenceOf(event: ProviderEvent): Promise<string | null> {
@@ -220,6 +228,14 @@ export class Sandbox implements Provider {
 
 function rowOf(checkout: SandboxCheckout): Pick<SandboxRow, 'dueMs' | 'state'> {
   return { dueMs: dueMs(checkout), state: JSON.stringify(checkout) }
+}
+
+const DECLINED = { code: 'card_declined', mayRetry: true }
+const STOLEN = { code: 'stolen_card', mayRetry: false }
+
+/** A checkout's name; a payment without the customer is one, too. */
+function referenceFor(name: string): string {
+  return name.replace(/^sbx_pay_/, 'sbx_')
 }
 
 function paymentOf(reference: string): string {

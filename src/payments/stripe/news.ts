@@ -52,6 +52,24 @@ function methodOf({ customer, payment_intent }: Stripe.Checkout.Session): KeptMe
   return { customer: owner, method: id, label, fingerprint: card?.fingerprint ?? null }
 }
 
+/** The news of a payment without the customer; undefined: it is none of Obol's. Why one came to nothing is told to whoever asked for it. */
+export function intentNews({
+  id,
+  status,
+  livemode,
+  amount,
+  amount_received,
+  currency,
+  metadata,
+}: Stripe.PaymentIntent): IntentNews | undefined {
+  const checkout = metadata[CHECKOUT_KEY] ?? metadata[ATTEMPT_KEY]
+  if (checkout === undefined) return undefined
+  const known = { reference: id, checkout, payment: null, method: null }
+  if (status !== 'succeeded') return { ...known, status: status === 'processing' ? 'pending' : 'open' }
+  const payment = { reference: id, payment: id, isLive: livemode, amountMinor: amount, totalMinor: amount_received, currency }
+  return { ...known, status: 'paid', payment }
+}
+
 /** What has become of a payment without the customer. */
 export function intentOutcome({ id, status, last_payment_error: error }: Stripe.PaymentIntent): OffSessionOutcome {
   if (status === 'succeeded') return { status: 'paid', payment: id }
@@ -59,16 +77,26 @@ export function intentOutcome({ id, status, last_payment_error: error }: Stripe.
   if (status !== 'requires_payment_method' && status !== 'canceled') return { status: 'needs_action' }
   if (error?.code === 'authentication_required') return { status: 'needs_action' }
   const code = error?.decline_code || error?.code || status
-  return { status: 'declined', code, mayRetry: error?.advice_code !== 'do_not_try_again' }
+  return { status: 'declined', code, mayRetry: mayRetry(code, error?.advice_code) }
 }
 
-/** The news of a payment without the customer; undefined: it is none of Obol's. What it was not paid for is told to whoever asked for it. */
-export function intentNews({ id, status, metadata, livemode, amount, currency }: Stripe.PaymentIntent): IntentNews | undefined {
-  const attempt = metadata[ATTEMPT_KEY]
-  if (attempt === undefined) return undefined
-  const isPaid = status === 'succeeded'
-  const payment = { reference: id, payment: id, isLive: livemode, amountMinor: amount, totalMinor: amount, currency }
-  return { reference: id, checkout: attempt, status: isPaid ? 'paid' : 'open', payment: isPaid ? payment : null, method: null }
+/** Reasons after which the same card does not do later either, whether or not the bank says so. */
+const FOR_GOOD: ReadonlySet<string> = new Set([
+  'incorrect_number',
+  'invalid_account',
+  'lost_card',
+  'new_account_information_available',
+  'pickup_card',
+  'restricted_card',
+  'revocation_of_all_authorizations',
+  'revocation_of_authorization',
+  'stolen_card',
+  'stop_payment_order',
+])
+
+/** Whether a card that was declined may do later. */
+export function mayRetry(code: string, advice: string | undefined): boolean {
+  return advice !== 'do_not_try_again' && !FOR_GOOD.has(code)
 }
 
 /** The id of something that Stripe gives as it is, or by its id alone. */

@@ -23,6 +23,7 @@ import {
   idOf,
   intentNews,
   intentOutcome,
+  mayRetry,
   REQUEST_KEY,
   refundNews,
 } from './news.ts'
@@ -35,6 +36,8 @@ const RETRIES = 2
 /** Events that were signed longer ago are refused. */
 const TOLERANCE_SECONDS = 300
 const ITEMS_AT_ONCE = 100
+/** What the names of payments begin with. */
+const INTENT = 'pi_'
 
 /** How Stripe is reached. */
 export interface StripeOptions {
@@ -100,7 +103,7 @@ export class StripeProvider implements Provider {
 
   /** A checkout session; or, by its own name, a payment that was made without the customer. */
   look(reference: string): Promise<CheckoutNews | undefined> {
-    return reference.startsWith('pi_') ? this.#lookAtIntent(reference) : this.#lookAtSession(reference)
+    return reference.startsWith(INTENT) ? this.#lookAtIntent(reference) : this.#lookAtSession(reference)
   }
 
   async #lookAtIntent(reference: string): Promise<CheckoutNews | undefined> {
@@ -172,7 +175,8 @@ export class StripeProvider implements Provider {
   }
 
   async payOffSession(order: OffSessionOrder): Promise<OffSessionOutcome> {
-    const { attempt, account, customer, paymentMethod, amountMinor, currency, isRepeated = false } = order
+    const { attempt, checkout, account, customer, paymentMethod, amountMinor, currency, isRepeated = false } = order
+    const purchase = checkout === undefined ? {} : { [CHECKOUT_KEY]: checkout }
     return told(async () => {
       try {
         // Stripe keeps idempotency keys for a day: later, only the payment itself tells that it was made.
@@ -188,7 +192,7 @@ export class StripeProvider implements Provider {
               off_session: true,
               confirm: true,
               automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
-              metadata: { [ATTEMPT_KEY]: attempt, [ACCOUNT_KEY]: account },
+              metadata: { [ATTEMPT_KEY]: attempt, [ACCOUNT_KEY]: account, ...purchase },
             },
             { idempotencyKey: `obol ${attempt}` },
           ))
@@ -226,7 +230,7 @@ function declined(fault: unknown): OffSessionOutcome {
   if (fault instanceof Stripe.errors.StripeCardError) {
     if (fault.code === 'authentication_required') return { status: 'needs_action' }
     const code = fault.decline_code || fault.code || 'card_declined'
-    return { status: 'declined', code, mayRetry: fault.advice_code !== 'do_not_try_again' }
+    return { status: 'declined', code, mayRetry: mayRetry(code, fault.advice_code) }
   }
   if (fault instanceof Stripe.errors.StripeInvalidRequestError && !isBusy(fault)) return { status: 'unusable', reason: fault.message }
   throw fault
