@@ -118,7 +118,8 @@ test('every audit check is on its page, and no other is', () => {
 })
 
 test('every kind of record that the code can make is on its page, and no other is', () => {
-  const facts = textOf('src/core/subscription-facts.ts').split('export interface SubscriptionFacts {')[1] ?? ''
+  const factsIn = (name: string): string => textOf(`src/core/${name}-facts.ts`).split(/export interface \w+Facts \{/)[1] ?? ''
+  const facts = factsIn('subscription') + factsIn('auto-topup')
   const made = [...textOf('src/core/record.ts').matchAll(/Head<'([a-z_]+)'>/g), ...facts.matchAll(/^ {2}([a-z_]+): /gm)].map(
     ([, kind = '']) => kind,
   )

@@ -6,6 +6,7 @@ import type { Command } from '../../src/core/command.ts'
 import { MAX_ACCOUNT_NUMBER } from '../../src/core/ids.ts'
 import type { Store, Transaction } from '../../src/stores/store.ts'
 import * as alert from '../running/alerts.ts'
+import { attemptTopup, failTopup, REMOVE_TOPUP, setTopup } from '../running/auto-topups.ts'
 import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
@@ -69,6 +70,10 @@ const COMMANDS: Readonly<Record<Exclude<Command['kind'], 'create_account'>, Comm
   return_payment: plan.giveBack(1, 1),
   save_payment_method: plan.saveMethod(),
   remove_payment_method: plan.removeMethod(),
+  set_auto_topup: setTopup(),
+  remove_auto_topup: REMOVE_TOPUP,
+  attempt_auto_topup: attemptTopup(),
+  fail_auto_topup: failTopup(1),
   report_outcome: make.reportOutcome(1),
   advance_clock: make.advanceClock(1),
   book_due: make.BOOK_DUE,

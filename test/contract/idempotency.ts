@@ -8,6 +8,7 @@ import { isRefusal, refuse } from '../../src/core/refusals.ts'
 import { fingerprintOf, keyHash } from '../../src/stores/chain.ts'
 import type { Applied, Store, Transaction } from '../../src/stores/store.ts'
 import * as alert from '../running/alerts.ts'
+import { attemptTopup, failTopup, REMOVE_TOPUP, setTopup } from '../running/auto-topups.ts'
 import * as buy from '../running/purchases.ts'
 import { type ContractKind, openTestStore } from '../running/store.ts'
 import * as make from '../running/store-commands.ts'
@@ -90,6 +91,21 @@ const COMMANDS: Readonly<Record<Command['kind'], ((store: Store) => Promise<Comm
   remove_payment_method: async (store) => {
     await make.make(store, ADA, plan.saveMethod())
     return plan.removeMethod()
+  },
+  set_auto_topup: async () => setTopup(),
+  remove_auto_topup: async (store) => {
+    await make.make(store, ADA, setTopup())
+    return REMOVE_TOPUP
+  },
+  attempt_auto_topup: async (store) => {
+    await make.make(store, ADA, plan.saveMethod())
+    await make.make(store, ADA, setTopup({ threshold: 5_000 }))
+    return attemptTopup()
+  },
+  fail_auto_topup: async (store) => {
+    await make.make(store, ADA, plan.saveMethod())
+    await make.make(store, ADA, setTopup({ threshold: 5_000 }))
+    return failTopup(await seqOf(store, ADA, attemptTopup()))
   },
   report_outcome: async (store) => make.reportOutcome(await seqOf(store, ADA, make.charge(9))),
 }

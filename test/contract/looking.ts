@@ -6,7 +6,7 @@ import { encodeState } from '../../src/core/account-codec.ts'
 import { FOREVER_MS } from '../../src/core/calendar.ts'
 import { evolve } from '../../src/core/evolve.ts'
 import type { PurchaseFacts } from '../../src/core/purchase.ts'
-import { isCharge, type JournalRecord } from '../../src/core/record.ts'
+import { isCharge, type JournalRecord, opensPurchase } from '../../src/core/record.ts'
 import type { Subscription } from '../../src/core/subscription.ts'
 import type { RecordQuery, SeqPage, Store } from '../../src/stores/store.ts'
 import { purchaseIn } from '../running/purchases.ts'
@@ -85,7 +85,7 @@ export async function everythingOf(store: Store, account: number): Promise<Reado
 /** All of an account's purchases, which must be what its records say of them, one by one and in every list. */
 export async function purchasesOf(store: Store, account: number): Promise<readonly PurchaseFacts[]> {
   const records = await recordsOf(store, account)
-  const expected = records.flatMap(({ kind, seq }) => (kind === 'checkout_opened' ? (purchaseIn(records, seq) ?? []) : []))
+  const expected = records.flatMap((record) => (opensPurchase(record) ? (purchaseIn(records, record.seq) ?? []) : []))
   for (const facts of expected) assert.deepEqual(await store.purchase(account, facts.purchase.seq), facts)
   const read = async (page: Paging): Promise<readonly (PurchaseFacts & { readonly seq: number })[]> =>
     (await store.purchases(account, page)).map((facts) => ({ seq: facts.purchase.seq, ...facts }))

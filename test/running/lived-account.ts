@@ -1,6 +1,7 @@
 /** An account to which everything has happened: each kind of record, each status of a grant and a hold, hours that are over. */
 
 import type { Store } from '../../src/stores/store.ts'
+import { livesOfAutoTopups } from './auto-topups.ts'
 import { livesOfPurchases } from './purchases.ts'
 import * as make from './store-commands.ts'
 import { seqOf } from './store-commands.ts'
@@ -27,6 +28,11 @@ export async function live(store: Store, account: number, clock: { nowMs: number
   await seq(make.release(await seq(make.hold(3))))
   const late = await seq(make.hold(2, { ttlMs: make.MINUTE_MS }))
   await seq(make.chargeGroup(1, 2))
+  const topups = livesOfAutoTopups(make.grant(60_000))
+  for (let next = topups.next(); !next.done; ) {
+    if (typeof next.value === 'number') clock.nowMs += next.value
+    next = topups.next(typeof next.value === 'number' ? 0 : await seq(next.value))
+  }
   const purchases = livesOfPurchases()
   for (let next = purchases.next(); !next.done; ) next = purchases.next(await seq(next.value))
   const subscriptions = livesOfSubscriptions()

@@ -4,14 +4,14 @@ import type { PurchaseCommand } from '../../src/core/command.ts'
 import { micro, parseCredits } from '../../src/core/credits.ts'
 import type { CheckoutTerms, Payment } from '../../src/core/payment.ts'
 import { endedIn, evolvePurchase, type Purchase, type PurchaseFacts, type PurchaseStatus, statusAfter } from '../../src/core/purchase.ts'
-import { type JournalRecord, purchaseOf } from '../../src/core/record.ts'
+import { type JournalRecord, opensPurchase, purchaseOf } from '../../src/core/record.ts'
 
 const MINUTE_MS = 60_000
 
 /** What a journal says of a purchase, looked up from its first record to its last. */
 export function purchaseIn(journal: readonly JournalRecord[], seq: number): PurchaseFacts | null {
   const own = journal.filter((record) => purchaseOf(record) === seq)
-  if (own[0]?.kind !== 'checkout_opened') return null
+  if (!own[0] || !opensPurchase(own[0])) return null
   const purchase = own.reduce<Purchase | null>(evolvePurchase, null)
   if (purchase === null) return null
   const isOwn = (grant: number): boolean => purchase.grants.includes(grant)

@@ -11,6 +11,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { Stripe } from 'stripe'
+import { invalid, list, missing, Refused, refuseMissing } from './refusals.ts'
 import { decodeForm, type FormValue, faultsIn } from './shapes.ts'
 
 /** The keys that it takes: a test's, and the secret that its events are signed with. */
@@ -38,17 +39,6 @@ interface Request {
   readonly idempotencyKey: string | null
 }
 
-/** Thrown for what Stripe turns away. */
-class Refused extends Error {
-  readonly status: number
-  readonly body: Readonly<Record<string, unknown>>
-  constructor(status: number, body: Readonly<Record<string, unknown>>) {
-    super(String(body.message))
-    this.status = status
-    this.body = body
-  }
-}
-
 const EXAMPLES = JSON.parse(readFileSync(join(import.meta.dirname, '../../data/stripe-objects.json'), 'utf8')) as Record<string, object>
 /** What each call takes: the file and the name of its parameters in Stripe's SDK. */
 const CALLS: Readonly<Record<string, readonly [file: string, name: string]>> = {
@@ -59,6 +49,7 @@ const CALLS: Readonly<Record<string, readonly [file: string, name: string]>> = {
   'POST /v1/refunds': ['Refunds', 'RefundCreateParams'],
   'GET /v1/refunds': ['Refunds', 'RefundListParams'],
   'GET /v1/disputes': ['Disputes', 'DisputeListParams'],
+  'GET /v1/payment_intents': ['PaymentIntents', 'PaymentIntentListParams'],
   'GET /v1/payment_intents/:id': ['PaymentIntents', 'PaymentIntentRetrieveParams'],
   'POST /v1/payment_intents': ['PaymentIntents', 'PaymentIntentCreateParams'],
 }
@@ -248,7 +239,7 @@ export class LocalStripe {
   }
 
   #carryOut({ method, path, parameters }: Request): unknown {
-    const [, named] = /\/((?:cs|pi)_\w+)/.exec(path) ?? []
+    const [, named] = /^\/v1\/(?:checkout\/sessions|payment_intents)\/((?:cs|pi)_\w+)/.exec(path) ?? []
     const call = `${method} ${named === undefined ? path : path.replace(named, ':id')}`
     const [file, name] = CALLS[call] ?? []
     if (file === undefined || name === undefined)
@@ -269,8 +260,6 @@ export class LocalStripe {
         return this.#expanded(named ?? '')
       case 'POST /v1/checkout/sessions/:id/expire':
         return this.#expireSession(named ?? '')
-      case 'GET /v1/payment_intents/:id':
-        return this.#intentAt(named ?? '')
       case 'POST /v1/refunds':
         return this.#createRefund(parameters)
       case 'GET /v1/refunds':
@@ -283,6 +272,13 @@ export class LocalStripe {
           path,
           [...this.disputes.values()].filter(({ payment_intent }) => payment_intent === parameters.payment_intent),
         )
+      case 'GET /v1/payment_intents':
+        return list(
+          path,
+          [...this.intents.values()].filter(({ customer }) => customer === parameters.customer),
+        )
+      case 'GET /v1/payment_intents/:id':
+        return this.intents.get(named ?? '') ?? refuseMissing('payment_intent', named ?? '')
       default:
         return this.#createIntent(parameters)
     }
@@ -319,12 +315,6 @@ export class LocalStripe {
     return { ...session, payment_intent: typeof payment === 'string' ? this.intent(payment) : null }
   }
 
-  #intentAt(id: string): StripeObject {
-    const intent = this.intents.get(id)
-    if (!intent) throw missing('payment_intent', id)
-    return intent
-  }
-
   #expireSession(id: string): StripeObject {
     const session = this.sessions.get(id)
     if (!session) throw missing('checkout.session', id)
@@ -351,22 +341,12 @@ export class LocalStripe {
   #createIntent({ amount, currency, customer, payment_method, metadata }: Request['parameters']): StripeObject {
     if (this.decline !== null) throw new Refused(this.decline.type === 'card_error' ? 402 : 400, this.decline)
     const id = this.#id('pi')
-    const made = { amount: Number(amount), currency, customer, payment_method, metadata, status: this.intentStatus }
+    const received = this.intentStatus === 'succeeded' ? Number(amount) : 0
+    const money = { amount: Number(amount), amount_received: received, currency }
+    const made = { ...money, customer, payment_method, metadata, status: this.intentStatus }
     this.intents.set(id, this.#like('payment_intent', id, made))
     return this.intent(id)
   }
-}
-
-function invalid(message: string, code?: string): Refused {
-  return new Refused(400, { type: 'invalid_request_error', message, ...(code === undefined ? {} : { code }) })
-}
-
-function missing(kind: string, id: string): Refused {
-  return new Refused(404, { type: 'invalid_request_error', code: 'resource_missing', message: `No such ${kind}: '${id}'` })
-}
-
-function list(url: string, data: readonly StripeObject[]): object {
-  return { object: 'list', url, has_more: false, data }
 }
 
 function fail(request: IncomingMessage, response: ServerResponse, { how }: Failure): void {
