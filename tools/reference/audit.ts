@@ -27,6 +27,7 @@ const TO_DO: Readonly<Record<AuditCheck, string>> = {
   subscriptions: `${MADE_ANEW} Credits and payments of subscriptions are decided from the account's state, not from there.`,
   invoices:
     'Somebody has taken invoices away, or put some in, without Obol: they are final, and in nothing else. Restore the table `invoices` from a backup, and tell your tax adviser if you cannot.',
+  auto_topups: `${MADE_ANEW} What was paid and tried is in the account's state: nothing is charged twice because of it.`,
   accounts:
     'The row of the account in `accounts` is not what its last `account_created` or `account_updated` record says. Set the profile again with `PATCH /v1/accounts/{account}`, and report it.',
   keys: 'The row of the key in `api_keys` is not what its records say. Rotate or revoke the key, and report it.',

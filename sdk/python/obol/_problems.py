@@ -34,6 +34,7 @@ __all__ = [
     "ChargeNotFoundError",
     "CheckoutClosedError",
     "CheckoutSessionNotFoundError",
+    "CreditTypeNotSoldError",
     "CreditsInFlightError",
     "EffectiveAtPassedError",
     "EmailTakenError",
@@ -234,6 +235,12 @@ class CheckoutSessionNotFoundError(NotFoundError):
     """404 `checkout_session_not_found`: No checkout session has this id."""
 
     what_to_do = "Check the id."
+
+
+class CreditTypeNotSoldError(BadRequestError):
+    """400 `credit_type_not_sold`: Credits of this type are not on offer."""
+
+    what_to_do = "Leave `credit_type` out, or send the one of `GET /v1/topups/options`."
 
 
 class CreditsInFlightError(TryLaterError):
@@ -649,11 +656,9 @@ class PasswordUnacceptableError(BadRequestError):
 
 
 class PaymentInFlightError(ConflictError):
-    """409 `payment_in_flight`: A payment for the subscription is being made, and nobody knows yet what comes of
-    it.
-    """
+    """409 `payment_in_flight`: A payment is being made, and nobody knows yet what comes of it."""
 
-    what_to_do = "Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}` shows it."
+    what_to_do = "Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}`, or `GET /v1/auto-topup`, shows it."
 
 
 class PlanArchivedError(ConflictError):
@@ -1067,6 +1072,7 @@ PROBLEM_CLASSES: dict[str, type[ApiError]] = {
     "charge_not_found": ChargeNotFoundError,
     "checkout_closed": CheckoutClosedError,
     "checkout_session_not_found": CheckoutSessionNotFoundError,
+    "credit_type_not_sold": CreditTypeNotSoldError,
     "credits_in_flight": CreditsInFlightError,
     "effective_at_passed": EffectiveAtPassedError,
     "email_taken": EmailTakenError,

@@ -29,6 +29,7 @@ from ._shapes import (
     Estimate,
     EstimateItemTerms,
     Events,
+    GetAutoTopupAnswer,
     GetPaymentMethodAnswer,
     Grant,
     GrantCostTerms,
@@ -49,6 +50,7 @@ from ._shapes import (
     QuantityIn,
     RateLimitTerms,
     Refund,
+    SetAutoTopupConsent,
     SetPlanCredit,
     SetPlanPeriod,
     SetPlanPrice,
@@ -1961,6 +1963,7 @@ class CheckoutSessionsApi:
         pack: str | NotGiven = NOT_GIVEN,
         success_url: str | NotGiven = NOT_GIVEN,
         cancel_url: str | NotGiven = NOT_GIVEN,
+        save_payment_method: bool | NotGiven = NOT_GIVEN,
         metadata: Mapping[str, str] | NotGiven = NOT_GIVEN,
         idempotency_key: str | None = None,
         options: CallOptions | None = None,
@@ -1980,13 +1983,16 @@ class CheckoutSessionsApi:
 
         cancel_url: Where the customer goes who does not pay.
 
+        save_payment_method: Whether what the customer pays with is kept for payments without them. Default:
+        no.
+
         metadata: Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters.
         """
         request = Request(
             method="POST",
             path="/v1/checkout-sessions",
             repeat="keyed",
-            body={"account": account, "amount_minor": amount_minor, "pack": pack, "success_url": success_url, "cancel_url": cancel_url, "metadata": metadata},
+            body={"account": account, "amount_minor": amount_minor, "pack": pack, "success_url": success_url, "cancel_url": cancel_url, "save_payment_method": save_payment_method, "metadata": metadata},
             idempotency_key=idempotency_key,
         )
         return self._call(request, CheckoutSession, options)
@@ -2225,6 +2231,95 @@ class InvoicesApi:
             repeat="safe",
         )
         return self._call(request, Invoice, options)
+
+
+class AutoTopupsApi:
+    """Credits bought: what is on offer, checkout sessions, payments and their refunds."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def get(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> GetAutoTopupAnswer:
+        """Get how the account is topped up by itself, and where that stands.
+
+        account: An account: its id, or `external:` and its external id.
+        """
+        request = Request(
+            method="GET",
+            path="/v1/auto-topup",
+            repeat="safe",
+            query={"account": account},
+        )
+        return self._call(request, GetAutoTopupAnswer, options)
+
+    def set(
+        self,
+        *,
+        enabled: bool | NotGiven = NOT_GIVEN,
+        credit_type: str | NotGiven = NOT_GIVEN,
+        threshold: AmountIn,
+        target: AmountIn | NotGiven = NOT_GIVEN,
+        amount_minor: int | NotGiven = NOT_GIVEN,
+        monthly_cap_minor: int,
+        consent: SetAutoTopupConsent,
+        account: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> GetAutoTopupAnswer:
+        """Have the account topped up by itself.
+
+        When no more than `threshold` credits are available, as many are bought as bring them to `target`, or
+        for `amount_minor`; with what the customer has left for that (`save_payment_method` of a checkout
+        session), at the price of the top-up options. Only an owner of the account, or the operator, may set
+        it. What was paid, tried and declined before counts on.
+
+        enabled: Default `true`.
+
+        credit_type: A kind of credits.
+
+        threshold: Credits: a decimal string, or a JSON number, with at most 6 decimals, within
+        ±9200000000000.
+
+        target: Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000.
+
+        amount_minor: Money to pay each time, instead of a target.
+
+        monthly_cap_minor: Most money in a calendar month, in UTC. It is never passed.
+
+        account: An account: its id, or `external:` and its external id.
+        """
+        request = Request(
+            method="PUT",
+            path="/v1/auto-topup",
+            repeat="safe",
+            body={"enabled": enabled, "credit_type": credit_type, "threshold": threshold, "target": target, "amount_minor": amount_minor, "monthly_cap_minor": monthly_cap_minor, "consent": consent},
+            query={"account": account},
+        )
+        return self._call(request, GetAutoTopupAnswer, options)
+
+    def delete(
+        self,
+        *,
+        account: str | NotGiven = NOT_GIVEN,
+        options: CallOptions | None = None,
+    ) -> GetAutoTopupAnswer:
+        """Top the account up by itself no longer.
+
+        A payment in flight comes to its end, and is credited if it is paid.
+
+        account: An account: its id, or `external:` and its external id.
+        """
+        request = Request(
+            method="DELETE",
+            path="/v1/auto-topup",
+            repeat="safe",
+            query={"account": account},
+        )
+        return self._call(request, GetAutoTopupAnswer, options)
 
 
 class PlansApi:
@@ -2975,6 +3070,8 @@ class Resources:
         self.topups = TopupsApi(call)
         #: Receipts, invoices, credit notes and monthly statements.
         self.invoices = InvoicesApi(call)
+        #: Credits bought: what is on offer, checkout sessions, payments and their refunds.
+        self.auto_topups = AutoTopupsApi(call)
         #: Credits for each period: plans, and the subscriptions that accounts have to them.
         self.plans = PlansApi(call)
         #: Credits for each period: plans, and the subscriptions that accounts have to them.

@@ -31,6 +31,10 @@ __all__ = [
     "Audit",
     "AuditChecked",
     "AuditDifference",
+    "AutoTopup",
+    "AutoTopupAttempt",
+    "AutoTopupConsent",
+    "AutoTopupLastFailure",
     "Balance",
     "BatchedCharge",
     "BudgetState",
@@ -45,6 +49,7 @@ __all__ = [
     "CreateChargeBody",
     "CreditTypeCredits",
     "Credits",
+    "CreditsAutoTopUp",
     "CreditsOfKey",
     "DetailedCharge",
     "Estimate",
@@ -56,6 +61,7 @@ __all__ = [
     "Events",
     "ExpiringCredits",
     "ExplainedGrant",
+    "GetAutoTopupAnswer",
     "GetPaymentMethodAnswer",
     "Grant",
     "GrantCost",
@@ -111,6 +117,7 @@ __all__ = [
     "QuantityRange",
     "RateLimitTerms",
     "Refund",
+    "SetAutoTopupConsent",
     "SetPlanCredit",
     "SetPlanCreditRollover",
     "SetPlanPeriod",
@@ -308,6 +315,81 @@ class AuditDifference:
     #: The record in the account's journal.
     sequence: int | None
     detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoTopup:
+    """How an account is topped up by itself, and where that stands."""
+
+    object: Literal["auto_topup"]
+    account: str
+    enabled: bool
+    #: `requires_action`: the customer has to confirm the payment at `action_url`. `backing_off`: the card
+    #: was declined, and is asked again at `next_attempt_at`. `suspended`: it is not asked again; another
+    #: card is. `capped`: the most for the month, or of attempts in a day, is reached. `blocked`: it cannot
+    #: be bought now. `paused`: a payment is disputed, or the account is suspended.
+    status: Literal["off", "idle", "triggered", "charging", "requires_action", "cooling_down", "backing_off", "suspended", "capped", "blocked", "paused"]
+    credit_type: str
+    #: Credits, as a decimal string in its shortest form.
+    threshold: Decimal
+    #: Credits, as a decimal string; null: none.
+    target: Decimal | None
+    #: Money that is paid each time; null: what brings the credits to the target.
+    amount_minor: int | None
+    #: Most money in a calendar month, in UTC.
+    monthly_cap_minor: int
+    currency: str
+    consent: AutoTopupConsent
+    #: Paid in this calendar month, or in flight.
+    spent_this_month_minor: int
+    attempts_in_24_hours: int
+    #: Of the card that was declined last, since it last paid.
+    declines: int
+    #: `cooldown`, `money`, `attempts`, `no_payment_method`, `not_on_sale`, `amount_out_of_range`,
+    #: `too_many_open_grants` or `payment_mismatched`; null: nothing.
+    blocked_by: str | None
+    #: When it is tried next; null: not before something else happens.
+    next_attempt_at: datetime | None
+    #: A payment that has no outcome yet. There is one at most.
+    attempt: AutoTopupAttempt | None
+    last_failure: AutoTopupLastFailure | None
+    #: When an automatic top-up was last paid; null: never.
+    last_paid_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoTopupAttempt:
+    """A payment that has no outcome yet. There is one at most."""
+
+    #: Id of the purchase.
+    checkout_session: str
+    amount_minor: int
+    currency: str
+    #: Where the customer confirms the payment; null: nothing is to be confirmed.
+    action_url: str | None
+    #: RFC 3339, UTC, milliseconds.
+    started_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoTopupConsent:
+    """Auto topup consent."""
+
+    by: str
+    #: What was agreed to: the text, or its version.
+    text: str
+    #: RFC 3339, UTC, milliseconds.
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoTopupLastFailure:
+    """Auto topup last failure."""
+
+    #: The provider's reason.
+    code: str
+    #: RFC 3339, UTC, milliseconds.
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -611,12 +693,27 @@ class Credits:
     renewals: Sequence[NextRenewal]
     #: What is told of before it matters, and whether it has been.
     alerts: Sequence[AlertState]
-    #: Null: the account has no automatic top-up.
-    auto_top_up: None
+    #: Where the automatic top-up stands.
+    auto_top_up: CreditsAutoTopUp | None
     #: Where to buy credits.
     top_up_url: str | None
     #: Records in the account's journal.
     sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditsAutoTopUp:
+    """Where the automatic top-up stands."""
+
+    #: `requires_action`: the customer has to confirm the payment at `action_url`. `backing_off`: the card
+    #: was declined, and is asked again at `next_attempt_at`. `suspended`: it is not asked again; another
+    #: card is. `capped`: the most for the month, or of attempts in a day, is reached. `blocked`: it cannot
+    #: be bought now. `paused`: a payment is disputed, or the account is suspended.
+    status: Literal["off", "idle", "triggered", "charging", "requires_action", "cooling_down", "backing_off", "suspended", "capped", "blocked", "paused"]
+    #: When it is tried next; null: not before something else happens.
+    next_attempt_at: datetime | None
+    #: Where the customer confirms the payment; null: nothing is to be confirmed.
+    action_url: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -779,6 +876,14 @@ class ExplainedGrant:
     held_before: Decimal
     #: Credits, as a decimal string in its shortest form.
     drawn: Decimal
+
+
+@dataclass(frozen=True, kw_only=True)
+class GetAutoTopupAnswer:
+    """Get auto topup answer."""
+
+    #: How an account is topped up by itself, and where that stands.
+    auto_topup: AutoTopup | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1550,6 +1655,13 @@ class Refund:
     balance: Balance
     #: RFC 3339, UTC, milliseconds.
     created_at: datetime
+
+
+class SetAutoTopupConsent(TypedDict):
+    """Set auto topup consent."""
+
+    by: str
+    text: str
 
 
 class _SetPlanCreditNeeded(TypedDict):

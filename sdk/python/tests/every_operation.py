@@ -102,6 +102,10 @@ async def _purchases(operator: Any, account: str, wait: Any, page: Any) -> None:
     await wait(operator.topups.simulate(topup, event="dispute"))
     await wait(operator.topups.get(topup))
     await page(operator.topups.list(account=account))
+    consent = {"by": "Ada", "text": "terms of 2026"}
+    await wait(operator.auto_topups.set(account=account, threshold=Decimal(10), target=500, monthly_cap_minor=5_000, consent=consent))
+    await wait(operator.auto_topups.get(account=account))
+    await wait(operator.auto_topups.delete(account=account))
 
 
 async def _invoices(operator: Any, account: str, wait: Any, page: Any) -> None:

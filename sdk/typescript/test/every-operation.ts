@@ -106,6 +106,10 @@ async function callPurchases(operator: Obol, account: string): Promise<void> {
   await operator.topups.simulate(topup ?? '', { event: 'dispute' })
   await operator.topups.get(topup ?? '')
   await operator.topups.list({ account }).page()
+  const consent = { by: 'Ada', text: 'terms of 2026' }
+  await operator.autoTopups.set({ threshold: '10', target: '500', monthly_cap_minor: 5_000, consent }, { account })
+  await operator.autoTopups.get({ account })
+  await operator.autoTopups.delete({ account })
 }
 
 async function callInvoices(operator: Obol, account: string): Promise<void> {

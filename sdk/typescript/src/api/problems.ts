@@ -158,6 +158,16 @@ export class CheckoutSessionNotFoundError extends NotFoundError {
 }
 
 /**
+ * 400 `credit_type_not_sold`: Credits of this type are not on offer.
+ *
+ * Leave `credit_type` out, or send the one of `GET /v1/topups/options`.
+ */
+export class CreditTypeNotSoldError extends BadRequestError {
+  override readonly name: string = 'CreditTypeNotSoldError'
+  override readonly whatToDo: string = 'Leave `credit_type` out, or send the one of `GET /v1/topups/options`.'
+}
+
+/**
  * 429 `credits_in_flight`: The balance would cover the call, but live holds have set the credits aside.
  *
  * Wait for Retry-After seconds: the credits return when calls that are running end. Paying is not needed.
@@ -770,14 +780,14 @@ export class PasswordUnacceptableError extends BadRequestError {
 }
 
 /**
- * 409 `payment_in_flight`: A payment for the subscription is being made, and nobody knows yet what comes of it.
+ * 409 `payment_in_flight`: A payment is being made, and nobody knows yet what comes of it.
  *
- * Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}` shows it.
+ * Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}`, or `GET /v1/auto-topup`, shows it.
  */
 export class PaymentInFlightError extends ConflictError {
   override readonly name: string = 'PaymentInFlightError'
   override readonly whatToDo: string =
-    'Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}` shows it.'
+    'Send the same request again when the payment has an outcome; `GET /v1/subscriptions/{subscription}`, or `GET /v1/auto-topup`, shows it.'
 }
 
 /**
@@ -1393,6 +1403,7 @@ export const PROBLEM_CLASSES: ReadonlyMap<string, ApiErrorClass> = new Map<strin
   ['charge_not_found', ChargeNotFoundError],
   ['checkout_closed', CheckoutClosedError],
   ['checkout_session_not_found', CheckoutSessionNotFoundError],
+  ['credit_type_not_sold', CreditTypeNotSoldError],
   ['credits_in_flight', CreditsInFlightError],
   ['effective_at_passed', EffectiveAtPassedError],
   ['email_taken', EmailTakenError],

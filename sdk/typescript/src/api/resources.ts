@@ -35,12 +35,15 @@ import type {
   CreateTestClockBody,
   CreateWebhookEndpointBody,
   Credits,
+  DeleteAutoTopupQuery,
   DeletePaymentMethodQuery,
   DetailedCharge,
   Estimate,
   Events,
   ExtendHoldBody,
   GetAccountCreditsQuery,
+  GetAutoTopupAnswer,
+  GetAutoTopupQuery,
   GetCreditsQuery,
   GetPaymentMethodAnswer,
   GetPaymentMethodQuery,
@@ -91,6 +94,8 @@ import type {
   ResetPasswordBody,
   RotateKeyBody,
   RotateWebhookSecretBody,
+  SetAutoTopupBody,
+  SetAutoTopupQuery,
   SetMembershipBody,
   SetPlanBody,
   SetTopupOptionsBody,
@@ -800,6 +805,32 @@ export class InvoicesApi extends Resource {
   }
 }
 
+/** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
+export class AutoTopupsApi extends Resource {
+  /** Get how the account is topped up by itself, and where that stands. */
+  get(query: GetAutoTopupQuery = {}, options?: CallOptions): Promise<GetAutoTopupAnswer> {
+    return this.call({ method: 'GET', path: '/v1/auto-topup', repeat: 'safe', query }, options)
+  }
+
+  /**
+   * Have the account topped up by itself.
+   *
+   * When no more than `threshold` credits are available, as many are bought as bring them to `target`, or for `amount_minor`; with what the customer has left for that (`save_payment_method` of a checkout session), at the price of the top-up options. Only an owner of the account, or the operator, may set it. What was paid, tried and declined before counts on.
+   */
+  set(body: SetAutoTopupBody, query: SetAutoTopupQuery = {}, options?: CallOptions): Promise<GetAutoTopupAnswer> {
+    return this.call({ method: 'PUT', path: '/v1/auto-topup', repeat: 'safe', body, query }, options)
+  }
+
+  /**
+   * Top the account up by itself no longer.
+   *
+   * A payment in flight comes to its end, and is credited if it is paid.
+   */
+  delete(query: DeleteAutoTopupQuery = {}, options?: CallOptions): Promise<GetAutoTopupAnswer> {
+    return this.call({ method: 'DELETE', path: '/v1/auto-topup', repeat: 'safe', query }, options)
+  }
+}
+
 /** Credits for each period: plans, and the subscriptions that accounts have to them. */
 export class PlansApi extends Resource {
   /**
@@ -1134,6 +1165,8 @@ export class Resources {
   readonly topups: TopupsApi
   /** Receipts, invoices, credit notes and monthly statements. */
   readonly invoices: InvoicesApi
+  /** Credits bought: what is on offer, checkout sessions, payments and their refunds. */
+  readonly autoTopups: AutoTopupsApi
   /** Credits for each period: plans, and the subscriptions that accounts have to them. */
   readonly plans: PlansApi
   /** Credits for each period: plans, and the subscriptions that accounts have to them. */
@@ -1169,6 +1202,7 @@ export class Resources {
     this.checkoutSessions = new CheckoutSessionsApi(call)
     this.topups = new TopupsApi(call)
     this.invoices = new InvoicesApi(call)
+    this.autoTopups = new AutoTopupsApi(call)
     this.plans = new PlansApi(call)
     this.subscriptions = new SubscriptionsApi(call)
     this.paymentMethods = new PaymentMethodsApi(call)

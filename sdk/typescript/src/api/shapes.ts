@@ -158,6 +158,80 @@ export interface AuditDifference {
   readonly detail: string
 }
 
+/** How an account is topped up by itself, and where that stands. */
+export interface AutoTopup {
+  readonly object: 'auto_topup'
+  readonly account: string
+  readonly enabled: boolean
+  /** `requires_action`: the customer has to confirm the payment at `action_url`. `backing_off`: the card was declined, and is asked again at `next_attempt_at`. `suspended`: it is not asked again; another card is. `capped`: the most for the month, or of attempts in a day, is reached. `blocked`: it cannot be bought now. `paused`: a payment is disputed, or the account is suspended. */
+  readonly status:
+    | 'off'
+    | 'idle'
+    | 'triggered'
+    | 'charging'
+    | 'requires_action'
+    | 'cooling_down'
+    | 'backing_off'
+    | 'suspended'
+    | 'capped'
+    | 'blocked'
+    | 'paused'
+  readonly credit_type: string
+  /** Credits, as a decimal string in its shortest form. */
+  readonly threshold: Amount
+  /** Credits, as a decimal string; null: none. */
+  readonly target: Amount | null
+  /** Money that is paid each time; null: what brings the credits to the target. */
+  readonly amount_minor: number | null
+  /** Most money in a calendar month, in UTC. */
+  readonly monthly_cap_minor: number
+  readonly currency: string
+  readonly consent: AutoTopupConsent
+  /** Paid in this calendar month, or in flight. */
+  readonly spent_this_month_minor: number
+  readonly attempts_in_24_hours: number
+  /** Of the card that was declined last, since it last paid. */
+  readonly declines: number
+  /** `cooldown`, `money`, `attempts`, `no_payment_method`, `not_on_sale`, `amount_out_of_range`, `too_many_open_grants` or `payment_mismatched`; null: nothing. */
+  readonly blocked_by: string | null
+  /** When it is tried next; null: not before something else happens. */
+  readonly next_attempt_at: Time | null
+  /** A payment that has no outcome yet. There is one at most. */
+  readonly attempt: AutoTopupAttempt | null
+  readonly last_failure: AutoTopupLastFailure | null
+  /** When an automatic top-up was last paid; null: never. */
+  readonly last_paid_at: Time | null
+}
+
+/** A payment that has no outcome yet. There is one at most. */
+export interface AutoTopupAttempt {
+  /** Id of the purchase. */
+  readonly checkout_session: string
+  readonly amount_minor: number
+  readonly currency: string
+  /** Where the customer confirms the payment; null: nothing is to be confirmed. */
+  readonly action_url: string | null
+  /** RFC 3339, UTC, milliseconds. */
+  readonly started_at: Time
+}
+
+/** Auto topup consent. */
+export interface AutoTopupConsent {
+  readonly by: string
+  /** What was agreed to: the text, or its version. */
+  readonly text: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly at: Time
+}
+
+/** Auto topup last failure. */
+export interface AutoTopupLastFailure {
+  /** The provider's reason. */
+  readonly code: string
+  /** RFC 3339, UTC, milliseconds. */
+  readonly at: Time
+}
+
 /** Balance. */
 export interface Balance {
   readonly credit_type: string
@@ -501,6 +575,8 @@ export interface CreateCheckoutSessionBody {
   readonly success_url?: string
   /** Where the customer goes who does not pay. */
   readonly cancel_url?: string
+  /** Whether what the customer pays with is kept for payments without them. Default: no. */
+  readonly save_payment_method?: boolean
   /** Kept and returned as it is: at most 20 fields, names of 40 and values of 500 characters. */
   readonly metadata?: Readonly<Record<string, string>>
 }
@@ -665,12 +741,33 @@ export interface Credits {
   readonly renewals: readonly NextRenewal[]
   /** What is told of before it matters, and whether it has been. */
   readonly alerts: readonly AlertState[]
-  /** Null: the account has no automatic top-up. */
-  readonly auto_top_up: null
+  /** Where the automatic top-up stands. */
+  readonly auto_top_up: CreditsAutoTopUp | null
   /** Where to buy credits. */
   readonly top_up_url: string | null
   /** Records in the account's journal. */
   readonly sequence: number
+}
+
+/** Where the automatic top-up stands. */
+export interface CreditsAutoTopUp {
+  /** `requires_action`: the customer has to confirm the payment at `action_url`. `backing_off`: the card was declined, and is asked again at `next_attempt_at`. `suspended`: it is not asked again; another card is. `capped`: the most for the month, or of attempts in a day, is reached. `blocked`: it cannot be bought now. `paused`: a payment is disputed, or the account is suspended. */
+  readonly status:
+    | 'off'
+    | 'idle'
+    | 'triggered'
+    | 'charging'
+    | 'requires_action'
+    | 'cooling_down'
+    | 'backing_off'
+    | 'suspended'
+    | 'capped'
+    | 'blocked'
+    | 'paused'
+  /** When it is tried next; null: not before something else happens. */
+  readonly next_attempt_at: Time | null
+  /** Where the customer confirms the payment; null: nothing is to be confirmed. */
+  readonly action_url: string | null
 }
 
 /** Credits of key. */
@@ -818,6 +915,12 @@ export interface ExplainedGrant {
 export interface ExtendHoldBody {
   /** Seconds until the hold expires by itself: 60 to 86400, by default 900. */
   readonly ttl_seconds: number
+}
+
+/** Get auto topup answer. */
+export interface GetAutoTopupAnswer {
+  /** How an account is topped up by itself, and where that stands. */
+  readonly auto_topup: AutoTopup | null
 }
 
 /** Get payment method answer. */
@@ -1602,6 +1705,31 @@ export interface RotateKeyBody {
 /** What `webhookEndpoints.rotateSecret` takes. */
 export interface RotateWebhookSecretBody {
   readonly overlap_seconds?: number
+}
+
+/** What `autoTopups.set` takes. */
+export interface SetAutoTopupBody {
+  /** Default `true`. */
+  readonly enabled?: boolean
+  /** A kind of credits. */
+  readonly credit_type?: string
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly threshold: Amount
+  /** Credits: a decimal string, or a JSON number, with at most 6 decimals, within ±9200000000000. */
+  readonly target?: Amount
+  /** Money to pay each time, instead of a target. */
+  readonly amount_minor?: number
+  /** Most money in a calendar month, in UTC. It is never passed. */
+  readonly monthly_cap_minor: number
+  readonly consent: SetAutoTopupConsent
+}
+
+/** Set auto topup consent. */
+export interface SetAutoTopupConsent {
+  /** Who agreed to payments that are made without them. */
+  readonly by: string
+  /** What they agreed to: the text, or its version. */
+  readonly text: string
 }
 
 /** What `users.setMembership` takes. */
@@ -2405,6 +2533,24 @@ export interface ListInvoicesQuery {
   readonly starting_after?: string
   /** Id of the first item of the page after: goes back to newer ones. */
   readonly ending_before?: string
+}
+
+/** What `autoTopups.get` is asked with. */
+export interface GetAutoTopupQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+}
+
+/** What `autoTopups.set` is asked with. */
+export interface SetAutoTopupQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
+}
+
+/** What `autoTopups.delete` is asked with. */
+export interface DeleteAutoTopupQuery {
+  /** An account: its id, or `external:` and its external id. */
+  readonly account?: string
 }
 
 /** What `plans.get` is asked with. */
