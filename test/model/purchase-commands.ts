@@ -76,13 +76,13 @@ export const paymentCommand: fc.Arbitrary<Make> = fc.oneof(
     purchase: names.purchase(at),
     ttlMs,
   })),
-  draw(4, fc.tuple(pick, nullOr(minor)), ([at, amountMinor], names) => ({
+  draw(5, fc.tuple(pick, nullOr(minor)), ([at, amountMinor], names) => ({
     do: 'ask_refund',
     as: names.newName(),
     purchase: names.purchase(at),
     amountMinor,
   })),
-  draw(4, pick, (at, names) => {
+  draw(6, pick, (at, names) => {
     const request = names.request(at)
     return { do: 'deny_refund', purchase: names.purchaseOf(request), request }
   }),
