@@ -3,6 +3,7 @@
 import { describe } from 'node:test'
 import { accountsContract } from '../../test/contract/accounts.ts'
 import { alertsContract } from '../../test/contract/alerts.ts'
+import { autoTopupsContract } from '../../test/contract/auto-topups.ts'
 import { idempotencyContract } from '../../test/contract/idempotency.ts'
 import { invoicesContract } from '../../test/contract/invoices.ts'
 import { keysContract } from '../../test/contract/keys.ts'
@@ -33,4 +34,5 @@ for (const kind of CONTRACT_KINDS)
     invoicesContract(kind)
     subscriptionsContract(kind)
     alertsContract(kind)
+    autoTopupsContract(kind)
   })

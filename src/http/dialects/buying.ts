@@ -31,7 +31,7 @@ export async function openDialectCheckout(services: Services, request: FastifyRe
   const { dialect, wish, successUrl, cancelUrl } = purchase
   const { account } = payingCustomerOf(request)
   const caller = { actor: actorOf(request), requestId: request.id, idempotency: idempotencyOf(request) }
-  const view = await openCheckout(services, caller, { account, wish, successUrl, cancelUrl, metadata: { dialect } })
+  const view = await openCheckout(services, caller, { account, wish, successUrl, cancelUrl, metadata: { dialect }, keepsMethod: false })
   if (isRefusal(view)) throw refusalError(view)
   return view
 }
