@@ -131,7 +131,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   on(1, pick, (at, trial) => ({ do: 'rotate_key', key: trial.one('key', at) })),
   on(1, pick, (at, trial) => ({ do: 'revoke_key', key: trial.one('key', at) })),
   on(26, paymentCommand, (make, trial) => make(trial.names)),
-  on(30, subscriptionCommand, (make, trial) => make(trial.subscriptionNames)),
+  on(36, subscriptionCommand, (make, trial) => make(trial.subscriptionNames)),
   on(14, alertCommand, (make, trial) => make(trial.alertNames)),
   on(3, fc.tuple(pick, outcome), ([at, drawn], trial) => ({
     do: 'report_outcome',
