@@ -8,12 +8,11 @@ import {
   grantMadeBy,
   type JournalRecord,
   type Movement,
-  opensPurchase,
   type PaymentMismatched,
-  purchaseOf,
   type TopupRefunded,
   type TopupRefundReversed,
 } from './record.ts'
+import { opensPurchase, purchaseOf } from './record-subjects.ts'
 
 /** Most refunds, requests for refunds and disputes of one purchase, together. */
 export const MAX_PURCHASE_EVENTS = 200

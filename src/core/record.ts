@@ -301,7 +301,7 @@ export type DisputeClosed = PurchaseCreditsHead<'dispute_closed'> & {
 
 /** Something new of how an account is topped up by itself. */
 export type AutoTopupRecord = { [Kind in keyof AutoTopupFacts]: RecordHead<Kind> & AutoTopupFacts[Kind] }[keyof AutoTopupFacts]
-type AutoTopupAttempted = Extract<AutoTopupRecord, { kind: 'auto_topup_attempted' }>
+export type AutoTopupAttempted = Extract<AutoTopupRecord, { kind: 'auto_topup_attempted' }>
 
 /** Records that say something new of a purchase. */
 export type PurchaseRecord =
@@ -379,24 +379,6 @@ export function grantMadeBy(record: JournalRecord): NewGrant | null {
 /** Spent grants that a record opens again, because credits go back to them. */
 export function reopenedBy(record: JournalRecord): readonly GrantTerms[] {
   return 'reopened' in record ? record.reopened : []
-}
-
-/** Whether a purchase begins with a record: somebody opened a checkout, or the account is topped up by itself. */
-export function opensPurchase(record: JournalRecord): record is CheckoutOpened | AutoTopupAttempted {
-  return record.kind === 'checkout_opened' || record.kind === 'auto_topup_attempted'
-}
-
-/** Sequence of the purchase that a record says something new of; null: it is about none. */
-export function purchaseOf(record: JournalRecord): number | null {
-  if (opensPurchase(record)) return record.seq
-  if (record.kind === 'grant') return record.grant.purchase
-  return 'purchase' in record ? record.purchase : null
-}
-
-/** Sequence of the subscription that a record says something new of; null: it is about none. */
-export function subscriptionOf(record: JournalRecord): number | null {
-  if (record.kind === 'subscription_started') return record.seq
-  return 'subscription' in record ? record.subscription : null
 }
 
 /** Whether a record gives credits of a charge back. */

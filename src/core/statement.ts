@@ -3,7 +3,8 @@
 import type { Pool } from './account.ts'
 import type { Window } from './calendar.ts'
 import { totalsOf } from './evolve.ts'
-import { type CreditsRecord, type JournalRecord, movesCredits, purchaseOf } from './record.ts'
+import { type CreditsRecord, type JournalRecord, movesCredits } from './record.ts'
+import { purchaseOf } from './record-subjects.ts'
 
 /**
  * Movements of one credit type, each zero or more but for corrections of an earlier time: closing = opening + purchased + from plans +

@@ -2,7 +2,8 @@
 
 import { periodAfter } from './calendar.ts'
 import type { Money } from './payment.ts'
-import { type JournalRecord, type SubscriptionRecord, subscriptionOf } from './record.ts'
+import type { JournalRecord, SubscriptionRecord } from './record.ts'
+import { subscriptionOf } from './record-subjects.ts'
 import { type Collection, type PaymentAttempt, recurrenceOf, type Subscription } from './subscription.ts'
 import type { Begun } from './subscription-facts.ts'
 

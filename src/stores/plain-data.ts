@@ -12,8 +12,11 @@ import { TopupOptionsRows } from './topup-options.ts'
 import { Users } from './users.ts'
 import { type WebhookRows, webhookRows } from './webhooks/webhook-rows.ts'
 
-/** Plain rows by what they are about. */
-export interface PlainData {
+/** Series of invoices whose numbers have gaps: there is to be none. */
+export const BROKEN_SERIES = 'select series from invoices group by series having count(*) <> max(number) order by series'
+
+/** Plain rows by what they are about, through an engine's statements. */
+export class PlainData {
   readonly users: Users
   readonly sessions: Sessions
   readonly signingKeys: SigningKeys
@@ -24,23 +27,17 @@ export interface PlainData {
   readonly plans: Plans
   readonly testClocks: TestClocks
   readonly mails: Mails
-}
 
-/** Series of invoices whose numbers have gaps: there is to be none. */
-export const BROKEN_SERIES = 'select series from invoices group by series having count(*) <> max(number) order by series'
-
-/** The plain rows that an engine's statements lead to. */
-export function plainData(statements: Statements): PlainData {
-  return {
-    users: new Users(statements),
-    sessions: new Sessions(statements),
-    signingKeys: new SigningKeys(statements),
-    topupOptions: new TopupOptionsRows(statements),
-    sandboxCheckouts: new SandboxCheckouts(statements),
-    invoices: new Invoices(statements),
-    webhooks: webhookRows(statements),
-    plans: new Plans(statements),
-    testClocks: new TestClocks(statements),
-    mails: new Mails(statements),
+  constructor(statements: Statements) {
+    this.users = new Users(statements)
+    this.sessions = new Sessions(statements)
+    this.signingKeys = new SigningKeys(statements)
+    this.topupOptions = new TopupOptionsRows(statements)
+    this.sandboxCheckouts = new SandboxCheckouts(statements)
+    this.invoices = new Invoices(statements)
+    this.webhooks = webhookRows(statements)
+    this.plans = new Plans(statements)
+    this.testClocks = new TestClocks(statements)
+    this.mails = new Mails(statements)
   }
 }

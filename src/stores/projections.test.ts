@@ -6,7 +6,7 @@ import { emptyAccount } from '../core/account.ts'
 import { MAX_MICROCREDITS } from '../core/credits.ts'
 import { evolve } from '../core/evolve.ts'
 import { statusAfter } from '../core/purchase.ts'
-import { purchaseOf } from '../core/record.ts'
+import { purchaseOf } from '../core/record-subjects.ts'
 import { type ObjectChange, objectChanges } from './projections.ts'
 
 /** What each record after a sequence changes, in order. */

@@ -5,16 +5,8 @@ import { askingTopupOwnMs } from '../core/auto-topup.ts'
 import { type Microcredits, ZERO } from '../core/credits.ts'
 import type { EndedHold } from '../core/decisions/facts.ts'
 import { endedIn, type PurchaseStatus, statusAfter } from '../core/purchase.ts'
-import {
-  type CreditsRecord,
-  DEBT,
-  givesBack,
-  grantMadeBy,
-  type JournalRecord,
-  movesCredits,
-  purchaseOf,
-  reopenedBy,
-} from '../core/record.ts'
+import { type CreditsRecord, DEBT, givesBack, grantMadeBy, type JournalRecord, movesCredits, reopenedBy } from '../core/record.ts'
+import { purchaseOf } from '../core/record-subjects.ts'
 import { askingOwnMs, type Subscription } from '../core/subscription.ts'
 import { evolveSubscription } from '../core/subscription-fold.ts'
 import type { GrantRow } from './store.ts'

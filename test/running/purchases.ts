@@ -4,7 +4,8 @@ import type { PurchaseCommand } from '../../src/core/command.ts'
 import { micro, parseCredits } from '../../src/core/credits.ts'
 import type { CheckoutTerms, Payment } from '../../src/core/payment.ts'
 import { endedIn, evolvePurchase, type Purchase, type PurchaseFacts, type PurchaseStatus, statusAfter } from '../../src/core/purchase.ts'
-import { type JournalRecord, opensPurchase, purchaseOf } from '../../src/core/record.ts'
+import type { JournalRecord } from '../../src/core/record.ts'
+import { opensPurchase, purchaseOf } from '../../src/core/record-subjects.ts'
 
 const MINUTE_MS = 60_000
 

@@ -1,7 +1,7 @@
 /** A PostgreSQL store as a move reads it, and as a move makes it. */
 
 import type { Client } from 'pg'
-import { purchaseOf } from '../../core/record.ts'
+import { purchaseOf } from '../../core/record-subjects.ts'
 import type { BatchRow } from '../batch.ts'
 import { FollowedBatch } from '../followed-batch.ts'
 import type { KeptAccount, KeptBook, KeyUse, MoveTarget, PlainRow, StoppedStore } from '../moving.ts'

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Refusal } from '../../core/refusals.ts'
 import { MAX_BATCH, type Outcome } from '../batch.ts'
-import { plainData } from '../plain-data.ts'
+import { PlainData } from '../plain-data.ts'
 import { CommandQueue, type Settlement } from '../queue.ts'
 import type { Applied, Store, Transaction } from '../store.ts'
 import { OutOfServiceError, OverloadedError } from '../store.ts'
@@ -196,7 +196,7 @@ function makeStore({ address, patience, readers, feed, secret, clock, listener, 
   const watchers = new Watchers()
   const moved = new MovedAccounts(watchers, run)
   return {
-    ...plainData(new PostgresStatements(readers)),
+    ...new PlainData(new PostgresStatements(readers)),
     secret,
     transact: (transaction) => watchers.after([transaction], commands.push(transaction)),
     transactAll: (transactions) => watchers.after(transactions, commands.pushAll(transactions)),

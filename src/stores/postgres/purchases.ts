@@ -2,7 +2,7 @@
 
 import { evolvePurchase, isWatched, type Purchase, type PurchaseFacts } from '../../core/purchase.ts'
 import { decodePurchase, encodePurchase } from '../../core/purchase-codec.ts'
-import { opensPurchase } from '../../core/record.ts'
+import { opensPurchase } from '../../core/record-subjects.ts'
 import type { PurchaseFilter, WatchedQuery } from '../store.ts'
 import { bucketOf, onRows, runOnRows, texts } from './buckets.ts'
 import { type Address, addresses } from './journal.ts'

@@ -3,7 +3,8 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { evolvePurchase, isWatched, type Purchase, type PurchaseFacts, type PurchaseStatus } from '../../core/purchase.ts'
 import { decodePurchase, encodePurchase } from '../../core/purchase-codec.ts'
-import { type JournalRecord, opensPurchase } from '../../core/record.ts'
+import type { JournalRecord } from '../../core/record.ts'
+import { opensPurchase } from '../../core/record-subjects.ts'
 import type { PurchaseChange } from '../projections.ts'
 import type { PurchaseFilter, WatchedQuery } from '../store.ts'
 

@@ -8,7 +8,7 @@ import type { JournalRecord } from '../../core/record.ts'
 import type { Refusal } from '../../core/refusals.ts'
 import type { Subscription } from '../../core/subscription.ts'
 import { MAX_BATCH } from '../batch.ts'
-import { type PlainData, plainData } from '../plain-data.ts'
+import { PlainData } from '../plain-data.ts'
 import { CommandQueue } from '../queue.ts'
 import type {
   AccountRow,
@@ -82,18 +82,8 @@ export function openSqliteStore(options: SqliteOptions): Store {
   }
 }
 
-class SqliteStore implements Store {
+class SqliteStore extends PlainData implements Store {
   readonly secret: string
-  readonly users: PlainData['users']
-  readonly sessions: PlainData['sessions']
-  readonly signingKeys: PlainData['signingKeys']
-  readonly topupOptions: PlainData['topupOptions']
-  readonly sandboxCheckouts: PlainData['sandboxCheckouts']
-  readonly invoices: PlainData['invoices']
-  readonly plans: PlainData['plans']
-  readonly testClocks: PlainData['testClocks']
-  readonly mails: PlainData['mails']
-  readonly webhooks: PlainData['webhooks']
   readonly #watchers = new Watchers()
   readonly #owned: OwnedDatabase
   readonly #queue: CommandQueue<Transaction, Applied | Refusal>
@@ -117,20 +107,8 @@ class SqliteStore implements Store {
   #isClosed = false
 
   constructor(owned: OwnedDatabase, { maxCachedAccounts = DEFAULT_CACHED_ACCOUNTS, clock = Date.now, onFault }: SqliteOptions) {
+    super(new SqliteStatements(owned.db))
     const { db } = owned
-    const { users, sessions, signingKeys, topupOptions, sandboxCheckouts, invoices, plans, testClocks, webhooks, mails } = plainData(
-      new SqliteStatements(db),
-    )
-    this.users = users
-    this.sessions = sessions
-    this.signingKeys = signingKeys
-    this.topupOptions = topupOptions
-    this.sandboxCheckouts = sandboxCheckouts
-    this.invoices = invoices
-    this.webhooks = webhooks
-    this.plans = plans
-    this.testClocks = testClocks
-    this.mails = mails
     this.#owned = owned
     this.#onFault = onFault
     this.#checkpoints = new Checkpoints(owned.path, onFault)
