@@ -73,7 +73,6 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
   const operatorKeyHash = await hashOfOperatorKey(config, store, options.onOperatorKey)
   const publicUrl = (): string => config.OBOL_PUBLIC_URL ?? http.listeningOrigin
   const payments = paymentsOf(config, { store, clock, publicUrl })
-  const keyRing = new KeyRing(store, clock)
   const sender = new Sender({ networks: new Networks(config.OBOL_WEBHOOK_ALLOWED_CIDRS ?? []), resolve: options.resolve ?? dnsResolve() })
   const services: Services = {
     store,
@@ -82,7 +81,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
     payments,
     invoicing: invoicingOf(config),
     clock,
-    keyRing,
+    keyRing: new KeyRing(store, clock),
     sending: { sender, trials: new Trials(sender, clock) },
     signIn: await openSignIn(config, store, clock),
   }
@@ -119,8 +118,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
       silent.watch(own.server)
       log.info(`${own.dialect} is at ${own.address}`)
     }
-    const address = await http.listen({ host: config.OBOL_HOST, port: config.OBOL_PORT })
-    return { services, http, address, ownPorts, log, close }
+    return { services, http, address: await http.listen({ host: config.OBOL_HOST, port: config.OBOL_PORT }), ownPorts, log, close }
   } catch (cause) {
     await close()
     throw cause
