@@ -21,7 +21,7 @@ const CHARGES: readonly Readonly<Record<string, unknown>>[] = [
 
 /** Starts the server: a plan's credits, some that were bought, some for images, and a key with a budget. */
 async function startScene(t: TestContext): Promise<Readonly<Record<string, string>>> {
-  const running = await startTestObol(t)
+  const running = await startTestObol(t, { OBOL_PAYMENTS: 'sandbox' })
   await publishSamplePrices(running)
   const expires = new Date(running.clock.nowMs + 20 * DAY_MS).toISOString()
   const account = await openAccount(running, '20000', { source: 'plan', expires_at: expires })
