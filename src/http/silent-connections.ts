@@ -6,20 +6,25 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 
+/** A request comes within this time, as far as it comes at once. */
+const GRACE_MS = 1_000
+
 /** The connections of servers, to end those that are silent. */
 export class SilentConnections {
-  readonly #open = new Set<Socket>()
+  /** With the times at which they were opened. */
+  readonly #open = new Map<Socket, number>()
 
   /** Keeps count of what is connected to a server from now on. */
   watch(server: Server): void {
     server.on('connection', (socket: Socket) => {
-      this.#open.add(socket)
+      this.#open.set(socket, performance.now())
       socket.on('close', () => this.#open.delete(socket))
     })
   }
 
-  /** Ends those on which nothing came. */
+  /** Ends those on which nothing came. The request of one that has just been opened may be on its way. */
   hangUp(): void {
-    for (const socket of this.#open) if (socket.bytesRead === 0) socket.destroy()
+    const latestMs = performance.now() - GRACE_MS
+    for (const [socket, openedMs] of this.#open) if (socket.bytesRead === 0 && openedMs <= latestMs) socket.destroy()
   }
 }
