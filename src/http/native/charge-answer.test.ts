@@ -46,10 +46,19 @@ const charge: fc.Arbitrary<ChargeRecord> = fc
       : { ...common, kind: 'capture', hold, final: true, unheld: ZERO, expired: ZERO, voided: ZERO, draws: 1 }
   })
 
+const charged = (quantities: ChargeRecord['quantities']): ChargeRecord => {
+  const heading = { seq: 2, atMs: 0, actor: 'operator', requestId: null, events: [] } as const
+  const balance = { settled: ZERO, held: ZERO }
+  const work = { operation: 'a', creditType: 'credits', credits: ZERO, quantities, attributes: {}, metadata: {} }
+  return { kind: 'charge', ...heading, ...work, priceVersion: null, key: null, balance, movements: [] }
+}
+
 test('the text of a charge is the JSON of its body, to the letter', () => {
   fc.assert(
     fc.property(seq, charge, (account, record) =>
       assert.equal(writeCharge(account, record), JSON.stringify(renderCharge(account, record))),
     ),
+    // A name that objects treat as none of theirs.
+    { examples: [[1, charged({ ['__proto__']: 5n as Decimal })]] },
   )
 })

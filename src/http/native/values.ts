@@ -78,7 +78,5 @@ export function nullableAmountOut(amount: Microcredits | null): string | null {
 
 /** Writes quantities by unit. */
 export function quantitiesOut(quantities: Readonly<Record<string, Decimal>>): Record<string, string> {
-  const written: Record<string, string> = {}
-  for (const unit in quantities) written[unit] = formatDecimal(quantities[unit] ?? 0n)
-  return written
+  return Object.fromEntries(Object.entries(quantities).map(([unit, quantity]) => [unit, formatDecimal(quantity)]))
 }
