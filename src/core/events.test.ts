@@ -24,7 +24,7 @@ test('a filter may name events that there are, and families of them', () => {
 test('a filter lets through what it names, and an empty one everything', () => {
   assert.deepEqual(
     TYPES.filter((type) => lets(['charge.*', 'credits.exhausted'], type)),
-    ['charge.created', 'charge.refunded', 'credits.exhausted'],
+    ['charge.created', 'charge.refunded', 'charge.outcome_reported', 'credits.exhausted'],
   )
   assert.deepEqual(
     TYPES.filter((type) => lets([], type)),

@@ -64,6 +64,7 @@ delete from holds;
 delete from refunds;
 delete from purchases;
 delete from subscriptions;
+delete from auto_topups;
 delete from settings where name = 'low_water';
 commit;
 \`\`\`

@@ -246,7 +246,7 @@ test('events', async (t) => {
       assert.match(id, /^evt_[0-9a-v]{16}_\d+$/)
       assert.ok(record.events.includes(type))
     }
-    assert.equal(new Set(all.map(({ account }) => account)).size, 6)
+    assert.equal(new Set(all.map(({ account }) => account)).size, 7)
     assert.deepEqual(
       all.map(({ created_at }) => created_at),
       all.map(({ created_at }) => created_at).toSorted(),
