@@ -135,6 +135,15 @@ for (const [code, status] of [
     assert.equal(scene.stripe.carriedOut.filter((call) => call === 'POST /v1/payment_intents').length, 1)
   })
 
+test('what Stripe refuses for another reason takes no card away, and is not asked for again', async (t) => {
+  const decline = { type: 'invalid_request_error', code: 'amount_too_small', message: 'Amount must be at least 50 cents' }
+  const scene = await low(t, (stripe) => Object.assign(stripe, { decline }))
+  const now = await scene.becomes(({ last_failure }) => last_failure !== null)
+  assert.deepEqual([now.status, now.last_failure.code], ['suspended', 'amount_too_small'])
+  const { body } = await scene.call('GET', `/v1/payment-method?account=${scene.account}`)
+  assert.equal(body.payment_method.provider, 'stripe')
+})
+
 test('a bank that wants the customer has a page made, on which it is paid', async (t) => {
   const decline = { type: 'card_error', code: 'authentication_required', message: 'confirm' }
   const scene = await low(t, (stripe) => Object.assign(stripe, { decline }))

@@ -232,8 +232,11 @@ function declined(fault: unknown): OffSessionOutcome {
     const code = fault.decline_code || fault.code || 'card_declined'
     return { status: 'declined', code, mayRetry: mayRetry(code, fault.advice_code) }
   }
-  if (fault instanceof Stripe.errors.StripeInvalidRequestError && !isBusy(fault)) return { status: 'unusable', reason: fault.message }
-  throw fault
+  if (!(fault instanceof Stripe.errors.StripeInvalidRequestError) || isBusy(fault)) throw fault
+  const isAboutMethod = fault.code === 'resource_missing' || fault.param === 'payment_method' || fault.param === 'customer'
+  if (isAboutMethod) return { status: 'unusable', reason: fault.message }
+  // Such as an amount that is too small: the card is as good as before, and asking again is of no use.
+  return { status: 'declined', code: fault.code ?? 'invalid_request', mayRetry: false }
 }
 
 /** Runs what asks Stripe. Whatever keeps it from answering is told apart from what it answers. */
