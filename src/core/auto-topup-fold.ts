@@ -61,6 +61,9 @@ function change(before: AutoTopup, record: JournalRecord): AutoTopup {
       return withAttempt(before, record.purchase, { isPending: true })
     case 'payment_mismatched':
       return mismatched(before, record)
+    case 'dispute_closed':
+      // Whoever had a payment taken back by the bank is not asked for another one until they agree to it anew.
+      return record.outcome === 'lost' ? { ...before, pause: { why: 'charged_back', untilMs: null } } : before
     case 'topup':
       return paysFor(before, record) ? paid(before, record.atMs) : before
     default:

@@ -28,7 +28,7 @@ export interface DeclinedCard {
 }
 
 /** Why nothing is asked for before a moment, whatever the card. */
-export type AutoTopupPause = 'cooldown' | 'money' | 'attempts' | AutoTopupBlock | 'payment_mismatched'
+export type AutoTopupPause = 'cooldown' | 'money' | 'attempts' | AutoTopupBlock | 'payment_mismatched' | 'charged_back'
 
 /** What an account has of automatic top-ups. What was tried and paid stays known when the terms are changed, or taken away. */
 export interface AutoTopup {

@@ -117,6 +117,7 @@ const STATUS_OF_PAUSE: Readonly<Record<AutoTopupPause, AutoTopupStatus>> = {
   amount_out_of_range: 'blocked',
   too_many_open_grants: 'blocked',
   payment_mismatched: 'blocked',
+  charged_back: 'blocked',
 }
 
 /** When an account is asked about by those who look at everything only: its customer has to act, or the money takes its time. */

@@ -346,7 +346,7 @@ class AutoTopup:
     #: Of the card that was declined last, since it last paid.
     declines: int
     #: `cooldown`, `money`, `attempts`, `no_payment_method`, `not_on_sale`, `amount_out_of_range`,
-    #: `too_many_open_grants` or `payment_mismatched`; null: nothing.
+    #: `too_many_open_grants`, `payment_mismatched` or `charged_back`; null: nothing.
     blocked_by: str | None
     #: When it is tried next; null: not before something else happens.
     next_attempt_at: datetime | None

@@ -262,11 +262,28 @@ test('while a payment is disputed, or the account is suspended, nothing is asked
   booked(account.send(buy.closeDispute(attempt, 'won', 'first', 1)))
   assert.equal(standing(account), 'paused')
   booked(account.send(buy.closeDispute(attempt, 'lost', 'second', 1)))
+  assert.deepEqual([standing(account), asks(account)], ['blocked', false], 'the bank took a payment back')
+  booked(account.send(setTopup({ threshold: 1_000 })))
   assert.deepEqual([standing(account), asks(account)], ['triggered', true])
   account.update({ status: 'suspended' })
   assert.deepEqual([standing(account), asks(account)], ['paused', false])
   account.update({ status: 'active' })
   assert.ok(asks(account))
+})
+
+test('nothing is bought while a plan that gives these credits is being paid for, and something is once that is declined', () => {
+  const account = watched()
+  const subscription = seqOf(account.send(plan.start({ price: 900 })))
+  account.charge(95)
+  const tried = (): number => {
+    account.send(attemptTopup())
+    return kindsOf(account, 'auto_topup_attempted')
+  }
+  assert.deepEqual([standing(account), tried()], ['triggered', 0])
+  const attempt = seqOf(account.send(plan.attempt(subscription)))
+  assert.equal(tried(), 0)
+  booked(account.send(plan.decline(subscription, attempt)))
+  assert.equal(tried(), 1)
 })
 
 test('money that was not asked for counts, and stops everything until somebody sets it again', () => {

@@ -64,9 +64,19 @@ export function decideAttemptTopup(state: AccountState, offer: AutoTopupOffer, c
   const dueMs = askingTopupMs(draft.state)
   const terms = autoTopup?.terms
   if (!terms || autoTopup.attempt !== null || dueMs === null || dueMs > draft.nowMs) return nothingNew(state)
+  if (isBeingRenewed(draft.state, terms.creditType)) return nothingNew(state)
   if (isLow(terms, availableIn(draft, terms.creditType))) tryToBuy(draft, { autoTopup, terms, offer })
   else draft.append({ kind: 'auto_topup_stood_down', events: [] })
   return draft.done()
+}
+
+/** Whether a plan's credits are about to come: the period is being paid for without the customer, and that was not declined. */
+function isBeingRenewed({ subscriptions, paymentMethod }: AccountState, creditType: string): boolean {
+  return subscriptions.some(({ terms, collection }) => {
+    if (collection === null || collection.declines > 0 || paymentMethod === null) return false
+    const isByMethod = collection.attempt === null ? collection.nextAttemptMs !== null : collection.attempt.via === 'method'
+    return collection.change === null && isByMethod && terms.credits.some((given) => given.creditType === creditType)
+  })
 }
 
 interface Trying {

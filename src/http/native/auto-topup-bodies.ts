@@ -67,7 +67,7 @@ export const AutoTopupBody = Type.Object(
     declines: Type.Integer({ description: 'Of the card that was declined last, since it last paid.' }),
     blocked_by: nullable<string>(
       'string',
-      '`cooldown`, `money`, `attempts`, `no_payment_method`, `not_on_sale`, `amount_out_of_range`, `too_many_open_grants` or `payment_mismatched`; null: nothing.',
+      '`cooldown`, `money`, `attempts`, `no_payment_method`, `not_on_sale`, `amount_out_of_range`, `too_many_open_grants`, `payment_mismatched` or `charged_back`; null: nothing.',
     ),
     next_attempt_at: NextAttempt,
     attempt: nullableObject(Attempt),

@@ -192,7 +192,7 @@ export interface AutoTopup {
   readonly attempts_in_24_hours: number
   /** Of the card that was declined last, since it last paid. */
   readonly declines: number
-  /** `cooldown`, `money`, `attempts`, `no_payment_method`, `not_on_sale`, `amount_out_of_range`, `too_many_open_grants` or `payment_mismatched`; null: nothing. */
+  /** `cooldown`, `money`, `attempts`, `no_payment_method`, `not_on_sale`, `amount_out_of_range`, `too_many_open_grants`, `payment_mismatched` or `charged_back`; null: nothing. */
   readonly blocked_by: string | null
   /** When it is tried next; null: not before something else happens. */
   readonly next_attempt_at: Time | null
