@@ -110,9 +110,15 @@ const TASKS: readonly Task[] = [
 
 /** Of purchases, subscriptions and automatic top-ups. */
 async function lookForNews(services: Services): Promise<void> {
-  await reconcile(services)
-  await payForSubscriptions(services, { isThorough: true })
-  await topUpAccounts(services, { isThorough: true })
+  const looks = [
+    () => reconcile(services),
+    () => payForSubscriptions(services, { isThorough: true }),
+    () => topUpAccounts(services, { isThorough: true }),
+  ]
+  const faults: unknown[] = []
+  // What goes wrong with one purchase keeps nobody from looking at the others.
+  for (const look of looks) await look().catch((fault: unknown) => faults.push(fault))
+  if (faults.length > 0) throw faults[0]
 }
 
 /** Expired grants and holds, renewals of subscriptions, and debts that a grant has come to pay: booked account by account. */

@@ -12,10 +12,12 @@ import * as plan from '../../test/running/subscriptions.ts'
 import { COOLDOWN_MS, MAX_DECLINES } from '../core/auto-topup.ts'
 import { accountId, objectId } from '../core/ids.ts'
 import type { JournalRecord } from '../core/record.ts'
+import { isRefusal } from '../core/refusals.ts'
 import { type OffSessionOrder, type OffSessionOutcome, ProviderUnavailableError } from '../payments/provider.ts'
 import { Sandbox } from '../payments/sandbox/sandbox.ts'
 import type { Store } from '../stores/store.ts'
 import { topUpAccounts } from './auto-topups.ts'
+import { cancelCheckout } from './checkouts.ts'
 import { fulfil } from './fulfil.ts'
 import { reconcile } from './reconcile.ts'
 import type { Services } from './services.ts'
@@ -278,6 +280,20 @@ function orderOf(record: JournalRecord): OffSessionOrder {
   const names = { attempt: objectId('pay', ADA, seq), checkout: objectId('cs', ADA, seq), account: accountId(ADA) }
   return { ...names, customer, paymentMethod: method, amountMinor: terms.amountMinor, currency: terms.currency }
 }
+
+test('what is being paid without the customer cannot be canceled meanwhile, and says so', async (t) => {
+  const { store, sandbox, services, look } = await openNodes(t, 'sqlite')
+  await make.make(store, ADA, plan.saveMethod({ method: 'sbx_card_works', fingerprint: 'works' }))
+  await make.make(store, ADA, setTopup())
+  await make.make(store, ADA, make.charge(95))
+  sandbox.lost = 1_000
+  await look()
+  const attempted = (await recordsOf(store)).find((record) => record.kind === 'auto_topup_attempted')
+  const [one] = services
+  assert.ok(one && attempted)
+  const outcome = await cancelCheckout(one, { actor: 'operator', requestId: null }, { account: ADA, seq: attempted.seq })
+  assert.equal(isRefusal(outcome) && outcome.refused, 'payment_in_flight')
+})
 
 test('a card that is gone is forgotten, and is no decline', async (t) => {
   const { store, sandbox, look, clock } = await openNodes(t, 'sqlite')

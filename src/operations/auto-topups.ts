@@ -19,7 +19,7 @@ import type { OffSessionOutcome } from '../payments/provider.ts'
 import { fingerprintOf } from '../stores/chain.ts'
 import { orderFor } from './checkouts.ts'
 import { fulfil, tell } from './fulfil.ts'
-import type { Payments } from './payments.ts'
+import { type Payments, pageEndsMs } from './payments.ts'
 import { runCommand } from './run-command.ts'
 import type { Caller, Services } from './services.ts'
 import { type PayingOptions, readPaymentMethod } from './subscription-payments.ts'
@@ -117,7 +117,7 @@ async function topUp(services: Services, payments: Payments, { account, isThorou
   const attempt = (await attemptOf(services, account)) ?? (await makeAttempt(services, payments, account))
   if (attempt === null || attempt.page !== null || (attempt.isPending && !isThorough)) return
   const { provider } = payments
-  if (attempt.provider !== provider.name) return
+  if (attempt.provider !== provider.name || attempt.isLive !== provider.isLive) return
   const { purchase, amountMinor, currency, customer, method } = attempt
   const outcome = await provider.payOffSession({
     attempt: objectId('pay', account, purchase),
@@ -187,9 +187,7 @@ async function openPage(services: Services, payments: Payments, { account, attem
   const { purchase } = attempt
   const facts = await services.store.purchase(account, purchase)
   if (!facts) throw new Error(`purchase ${purchase} of account ${account} is gone`)
-  const { checkoutTtlMs: ttlMs } = payments.provider
-  // The same for a while: a provider makes one page of orders that are the same.
-  const expiresAtMs = (Math.floor(services.clock() / ttlMs) + 2) * ttlMs
+  const expiresAtMs = pageEndsMs(services.clock(), payments.provider)
   const order = orderFor(payments, { ...facts, account }, { expiresAtMs, customer: attempt.customer })
   const { reference, url } = await payments.provider.makeCheckout({ ...order, keepsMethod: true })
   await tell(services, { account, purchase }, { kind: 'link_checkout', purchase, reference, url })

@@ -10,7 +10,7 @@ import { isRefusal, type Refusal, refuse } from '../core/refusals.ts'
 import { priceTopup, type TopupWish } from '../core/topup-options.ts'
 import type { CheckoutOrder } from '../payments/provider.ts'
 import { fulfil, tell } from './fulfil.ts'
-import type { Payments } from './payments.ts'
+import { type Payments, pageEndsMs } from './payments.ts'
 import { timeFor } from './read-credits.ts'
 import { runCommand } from './run-command.ts'
 import type { Caller, Services } from './services.ts'
@@ -75,9 +75,11 @@ async function withPage(services: Services, address: Address): Promise<PurchaseV
   const { purchase, status } = view
   const leftMs = purchase.expiresAtMs - (await timeFor(services, address.account))
   const isWanting = status === 'open' && purchase.link === null && leftMs > 0
-  if (!isWanting || purchase.terms.provider !== payments.provider.name) return view
+  const isOurs = purchase.terms.provider === payments.provider.name && purchase.terms.isLive === payments.provider.isLive
+  if (!isWanting || !isOurs) return view
   const customer = purchase.terms.keepsMethod ? await customerOf(services, payments, address.account) : null
-  const expiresAtMs = services.clock() + leftMs
+  const hasTestClock = (await services.store.state(address.account))?.clock != null
+  const expiresAtMs = hasTestClock ? pageEndsMs(services.clock(), payments.provider) : purchase.expiresAtMs
   const { reference, url } = await payments.provider.makeCheckout(orderFor(payments, view, { expiresAtMs, customer }))
   await tell(
     services,
@@ -142,7 +144,6 @@ export async function cancelCheckout(
   const { purchase, status } = view
   if (status === 'canceled') return view
   if (status !== 'open') return refuseClosed(status)
-  const place = { account: address.account, purchase: address.seq }
   if (purchase.link !== null) {
     if (payments?.provider.name !== purchase.terms.provider) return PROVIDER_CHANGED
     const { reference } = purchase.link
@@ -154,8 +155,9 @@ export async function cancelCheckout(
       return isRefusal(now) ? now : refuseClosed(now.status)
     }
   }
-  await tell(services, place, { kind: 'close_checkout', purchase: address.seq, outcome: 'canceled' }, by)
-  return readCheckout(services, address)
+  const command = { kind: 'close_checkout', purchase: address.seq, outcome: 'canceled' } as const
+  const outcome = await runCommand(services, { ...by, idempotency: null }, { account: address.account, command })
+  return isRefusal(outcome) ? outcome : readCheckout(services, address)
 }
 
 function refuseClosed(status: string): Refusal {

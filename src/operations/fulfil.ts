@@ -44,7 +44,7 @@ export async function fulfil(services: Services, payments: Payments, reference: 
   if (!news || !place || !before) return { ignored: 'no checkout of this server' }
   if (before.purchase.terms.provider !== provider.name) return { ignored: 'a checkout of another provider' }
   // Before its payment is on record: after that, nobody looks whether it was kept, and what was left later may be of more use.
-  if (news.status === 'paid' && news.method !== null && before.purchase.paid === null)
+  if (news.status === 'paid' && news.method !== null && before.purchase.paid === null && before.purchase.mismatch === null)
     await keepMethod(services, place.account, { ...news.method, provider: provider.name, isLive: provider.isLive })
   const tellAll = async (): Promise<void> => {
     await tellCheckout(services, place, news)

@@ -8,12 +8,14 @@ import { servicesOn } from '../../test/running/services.ts'
 import { newPlace, STORE_KINDS, type StoreKind, TEST_START_MS } from '../../test/running/store.ts'
 import * as make from '../../test/running/store-commands.ts'
 import * as plan from '../../test/running/subscriptions.ts'
+import { objectId } from '../core/ids.ts'
 import type { JournalRecord } from '../core/record.ts'
-import { type OffSessionOrder, type OffSessionOutcome, ProviderUnavailableError } from '../payments/provider.ts'
+import { type CheckoutOrder, type OffSessionOrder, type OffSessionOutcome, ProviderUnavailableError } from '../payments/provider.ts'
 import { Sandbox } from '../payments/sandbox/sandbox.ts'
 import type { Store } from '../stores/store.ts'
+import { fulfil } from './fulfil.ts'
 import type { Services } from './services.ts'
-import { payForSubscriptions } from './subscription-payments.ts'
+import { openPaymentPage, payForSubscriptions } from './subscription-payments.ts'
 
 const DAY_MS = 86_400_000
 const ADA = 1
@@ -267,4 +269,76 @@ test('a customer or a card that is gone is forgotten, and nobody is charged', as
   const state = await store.state(ADA)
   const known = state?.subscriptions.find(({ seq }) => seq === subscription)
   assert.deepEqual([state?.paymentMethod, known?.collection?.lastFailure, known?.collection?.declines], [null, 'no_payment_method', 0])
+})
+
+/** A subscription that is to be paid for on a page, and a sandbox that does as it is told. */
+async function onPage(t: TestContext) {
+  const clock = { nowMs: TEST_START_MS }
+  const [store] = await openNodes(t, 'sqlite', clock)
+  assert.ok(store)
+  const parts = { checkouts: store.sandboxCheckouts, secret: store.secret, clock: () => clock.nowMs, pagesUrl: () => 'https://x/sandbox' }
+  const sandbox = new ForgetfulSandbox(parts)
+  const [services] = await nodesOn([store], clock, sandbox)
+  assert.ok(services)
+  await make.openAccount(store, ADA, 0)
+  const seq = await make.seqOf(store, ADA, plan.start({ price: 900 }))
+  const caller = { actor: 'operator', requestId: null, idempotency: null } as const
+  const open = () => openPaymentPage(services, caller, { account: ADA, seq })
+  return { clock, store, sandbox, services, open, collection: async () => (await store.subscription(ADA, seq))?.collection }
+}
+
+test('what a customer took away, or left since, is not undone by what is heard of an earlier payment', async (t) => {
+  const { store, sandbox, services, open, collection } = await onPage(t)
+  await open()
+  const attempt = (await collection())?.attempt
+  const { payments } = services
+  assert.ok(attempt?.page && payments)
+  const { reference } = attempt.page
+  const payment = { reference, payment: 'sbx_pay_1', isLive: false, amountMinor: 900, totalMinor: 900, currency: 'eur' }
+  const method = { customer: 'first', method: 'sbx_card_works', label: 'a card', fingerprint: null }
+  const checkout = objectId('pay', ADA, attempt.seq)
+  sandbox.look = async () => ({ reference, checkout, status: 'paid', payment, method, refunds: [], disputes: [] })
+  const customer = async (): Promise<string | undefined> => (await store.state(ADA))?.paymentMethod?.customer
+  await fulfil(services, payments, reference)
+  assert.deepEqual([await collection(), await customer()], [null, 'first'])
+  await make.make(store, ADA, plan.removeMethod())
+  await fulfil(services, payments, reference)
+  assert.equal(await customer(), undefined)
+  await make.make(store, ADA, plan.saveMethod({ customer: 'second' }))
+  await fulfil(services, payments, reference)
+  assert.equal(await customer(), 'second')
+})
+
+test('a page whose answer was lost is asked for in the same words, and given up when it would be over', async (t) => {
+  const { clock, sandbox, services, open, collection } = await onPage(t)
+  const orders: CheckoutOrder[] = []
+  const makeCheckout = sandbox.makeCheckout.bind(sandbox)
+  sandbox.makeCheckout = async (order) => {
+    orders.push(order)
+    throw new ProviderUnavailableError('the answer was lost')
+  }
+  await assert.rejects(open(), ProviderUnavailableError)
+  clock.nowMs += 2_000
+  await assert.rejects(open(), ProviderUnavailableError)
+  assert.deepEqual(orders[1], orders[0])
+  await payForSubscriptions(services, { isThorough: false })
+  const first = (await collection())?.attempt?.seq
+  assert.notEqual(first, undefined)
+  sandbox.makeCheckout = makeCheckout
+  clock.nowMs += sandbox.checkoutTtlMs - 60_000
+  await open()
+  const second = (await collection())?.attempt
+  assert.ok(second?.page)
+  assert.notEqual(second.seq, first)
+})
+
+test('a page that was never made does not keep a subscription waiting for ever', async (t) => {
+  const { clock, sandbox, services, open, collection } = await onPage(t)
+  sandbox.makeCheckout = async () => {
+    throw new ProviderUnavailableError('the answer was lost')
+  }
+  await assert.rejects(open(), ProviderUnavailableError)
+  clock.nowMs += sandbox.checkoutTtlMs
+  await payForSubscriptions(services, { isThorough: false })
+  assert.deepEqual([(await collection())?.attempt, (await collection())?.lastFailure], [null, 'page_expired'])
 })

@@ -15,7 +15,8 @@ import { type CheckoutNews, type OffSessionOutcome, ProviderUnavailableError } f
 import { fingerprintOf } from '../stores/chain.ts'
 import { type PaymentPlace, paymentAt } from './invoiced-payments.ts'
 import { withInvoices } from './invoices.ts'
-import type { Payments } from './payments.ts'
+import { type Payments, pageEndsMs } from './payments.ts'
+import { timeFor } from './read-credits.ts'
 import { runCommand } from './run-command.ts'
 import type { Caller, Services } from './services.ts'
 import { readSubscription, type SubscriptionView } from './subscriptions.ts'
@@ -60,9 +61,10 @@ async function payFor(services: Services, payments: Payments, { address, isThoro
   if (before === undefined) return
   const made = before === null && (await makeAttempt(services, payments, address))
   const attempt = before ?? (await attemptOf(services, address))
-  if (!attempt || attempt.provider !== payments.provider.name) return
+  if (!attempt || !isOf(payments, attempt)) return
   if (attempt.via === 'page') {
-    if (isThorough && attempt.page !== null) await lookAtPage(services, payments, attempt.page.reference)
+    if (attempt.page === null) await leavePage(services, { address, attempt }, await timeFor(services, address.account))
+    else if (isThorough) await lookAtPage(services, payments, attempt.page.reference)
     return
   }
   if (attempt.payment !== null && !isThorough) return
@@ -71,6 +73,19 @@ async function payFor(services: Services, payments: Payments, { address, isThoro
       ? await askOffSession(payments, { address, attempt, isRepeated: !made })
       : await payments.provider.lookAtPayment(attempt.payment)
   await tellOutcome(services, { address, attempt }, outcome)
+}
+
+/** Whether an attempt is one of this provider, with money of its kind. */
+function isOf({ provider }: Payments, attempt: PaymentAttempt): boolean {
+  return attempt.provider === provider.name && attempt.isLive === provider.isLive
+}
+
+/** Gives a page up that the provider never made, and that would be of no use any more; false: it may still be made. */
+async function leavePage(services: Services, { address, attempt }: InFlight, untilMs: number): Promise<boolean> {
+  if ((attempt.expiresAtMs ?? untilMs) > untilMs) return false
+  const of = { subscription: address.seq, attempt: attempt.seq }
+  await tell(services, address, { kind: 'fail_payment', ...of, code: 'page_expired', mayRetry: true, isDecline: false })
+  return true
 }
 
 /** What is in flight; null: nothing is; undefined: nothing is wanted. */
@@ -161,8 +176,10 @@ export async function hearOfPage(services: Services, { provider }: Payments, new
   const { status, payment, method, reference } = news
   if (status === 'paid' && payment !== null) {
     const { refunds, disputes } = news
+    // Only as long as the payment is news: what the customer left since then, or took away, is not undone by a later look.
+    if (method !== null && (await attemptOf(services, address))?.seq === record.seq)
+      await keepMethod(services, address.account, { ...method, provider: provider.name, isLive: payment.isLive })
     await hearOfPayment(services, { address, attempt: record.seq, payment, refunds, disputes })
-    if (method !== null) await keepMethod(services, address.account, { ...method, provider: provider.name, isLive: payment.isLive })
   } else if (status === 'pending') await tell(services, address, { kind: 'pend_payment', ...of, payment: reference })
   else if (status === 'expired')
     await tell(services, address, { kind: 'fail_payment', ...of, code: 'page_expired', mayRetry: true, isDecline: false })
@@ -252,7 +269,10 @@ export async function openPaymentPage(services: Services, caller: Caller, addres
   if (payments === null) return NOT_OFFERED
   const { provider } = payments
   const open = await attemptOf(services, address)
-  if (open?.via !== 'page') {
+  // Providers make no page that is over at once: for one of which less than half its time is left, there is another.
+  const latestMs = (await timeFor(services, address.account)) + provider.checkoutTtlMs / 2
+  const isLeft = open?.via === 'page' && open.page === null && (await leavePage(services, { address, attempt: open }, latestMs))
+  if (open?.via !== 'page' || isLeft) {
     const payee = { provider: provider.name, isLive: provider.isLive }
     const command = { kind: 'open_payment_page', subscription: address.seq, ...payee, ttlMs: provider.checkoutTtlMs } as const
     const opened = await runCommand(services, { ...caller, idempotency: null }, { account: address.account, command })
@@ -260,7 +280,7 @@ export async function openPaymentPage(services: Services, caller: Caller, addres
   }
   const view = await readSubscription(services, address)
   const attempt = isRefusal(view) ? undefined : view.subscription.collection?.attempt
-  if (isRefusal(view) || !attempt || attempt.page !== null || attempt.provider !== provider.name) return view
+  if (isRefusal(view) || !attempt || attempt.page !== null || !isOf(payments, attempt)) return view
   await linkPage(services, payments, { address, attempt, title: view.subscription.terms.name })
   return readSubscription(services, address)
 }
@@ -275,7 +295,8 @@ async function linkPage(
   const { amountMinor, currency, seq } = attempt
   const checkout = objectId('pay', address.account, seq)
   const back = { returnUrl: returnUrl(checkout), cancelUrl: returnUrl(checkout) }
-  const known = (await services.store.state(address.account))?.paymentMethod
+  const state = await services.store.state(address.account)
+  const known = state?.paymentMethod
   const customer = known && known.provider === provider.name && known.isLive === provider.isLive ? known.customer : null
   const { reference, url } = await provider.makeCheckout({
     checkout,
@@ -283,8 +304,8 @@ async function linkPage(
     amountMinor,
     currency,
     title,
-    // The provider's time is not that of a test clock.
-    expiresAtMs: services.clock() + provider.checkoutTtlMs,
+    // The same, whenever it is asked for again; but the provider's time is not that of a test clock.
+    expiresAtMs: state?.clock ? pageEndsMs(services.clock(), provider) : (attempt.expiresAtMs ?? pageEndsMs(services.clock(), provider)),
     ...back,
     keepsMethod: true,
     customer,
@@ -311,12 +332,8 @@ async function closePaymentPage(services: Services, address: Address): Promise<b
   const { payments } = services
   const attempt = await attemptOf(services, address)
   if (payments === null || attempt?.via !== 'page' || attempt.provider !== payments.provider.name) return false
-  if (attempt.page === null) {
-    // Nobody was ever given it, so nobody can pay on it.
-    const of = { subscription: address.seq, attempt: attempt.seq }
-    await tell(services, address, { kind: 'fail_payment', ...of, code: 'page_expired', mayRetry: true, isDecline: false })
-    return true
-  }
+  // Nobody was ever given it, so nobody can pay on it.
+  if (attempt.page === null) return leavePage(services, { address, attempt }, Number.MAX_SAFE_INTEGER)
   await payments.provider.cancel(attempt.page.reference)
   await lookAtPage(services, payments, attempt.page.reference)
   return true
