@@ -30,6 +30,7 @@ import * as make from '../running/store-commands.ts'
 import { subscriptionsIn } from '../running/subscriptions.ts'
 import { type AlertNames, alertCommand, alertsOfModel, alertsOfState, coreAlertCommandOf } from './alert-commands.ts'
 import { isAboutAlerts } from './alert-oracle.ts'
+import { isModelled } from './elsewhere.ts'
 import { type BudgetSpec, type ChargeSpec, type Command, isAboutSubscriptions, Oracle, type Outcome } from './oracle.ts'
 import { PLACES, type Place } from './place.ts'
 import { commandOf, figuresOf, isPaymentCommand, type Names, paymentCommand } from './purchase-commands.ts'
@@ -699,7 +700,7 @@ for (const kind of STORE_KINDS)
   })
 
 function checkCoverage(kind: StoreKind, seen: Seen): void {
-  const missing = RECORD_KINDS.filter((one) => !one.startsWith('auto_topup_') && !seen.kinds.has(one))
+  const missing = RECORD_KINDS.filter((one) => isModelled(one) && !seen.kinds.has(one))
   // The same plans are run on each kind of store, as many as its speed allows.
   assert.ok(missing.length <= (kind === 'sqlite' ? 0 : RECORD_KINDS.length / 4), missing.join(', '))
   // A refusal is the core's affair, and its own test of the model meets each; here they prove that the core is asked with the right facts.
