@@ -120,7 +120,8 @@ async function openWorld(t: TestContext, kind: StoreKind, seed: number): Promise
   })
   const [store] = stores
   assert.ok(store)
-  const bank = new Bank(() => clock.nowMs, random)
+  // How often servers ask is not the same each time, and what happens to the account is.
+  const bank = new Bank(() => clock.nowMs, new Random(seed + 1_000))
   const payments = { provider: bank, returnUrl: (checkout: string) => `https://obol.example/${checkout}` }
   const services = await Promise.all(stores.map((one) => servicesOn(one, { clock: () => clock.nowMs, payments })))
   const { version: _, ...options } = OPTIONS
@@ -248,7 +249,7 @@ async function step(world: World): Promise<void> {
 const RUNS: readonly { readonly kind: StoreKind; readonly seed: number; readonly steps: number }[] = [
   { kind: 'sqlite', seed: 1, steps: 260 },
   { kind: 'sqlite', seed: 2, steps: 260 },
-  { kind: 'postgres', seed: 1, steps: 260 },
+  { kind: 'postgres', seed: 3, steps: 150 },
 ]
 for (const { kind, seed, steps } of RUNS)
   test(`months of charges, cards, disputes and lost answers: an attempt when one is due, and none else (${kind}, seed ${seed})`, async (t) => {
@@ -270,7 +271,5 @@ for (const { kind, seed, steps } of RUNS)
       )
     }
     const seen = new Set(bank.asked.map(({ state }) => state))
-    // Of two servers either may ask first, so what is met there is not the same each time.
-    if (kind === 'sqlite') assert.ok(paid >= 5 && seen.has('declined'), `${paid} paid, ${[...seen].join()}`)
-    else assert.ok(paid >= 1, `${paid} paid`)
+    assert.ok(paid >= 5 && seen.has('declined'), `${paid} paid, ${[...seen].join()}`)
   })
