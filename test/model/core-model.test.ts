@@ -24,7 +24,7 @@ import * as memory from '../running/memory-account.ts'
 import { planOf } from '../running/subscriptions.ts'
 import { type AlertNames, alertCommand, alertsOfModel, alertsOfState, coreAlertCommandOf } from './alert-commands.ts'
 import { isAboutAlerts } from './alert-oracle.ts'
-import { isModelled, MET_ELSEWHERE } from './elsewhere.ts'
+import { isModelled } from './elsewhere.ts'
 import {
   type BudgetSpec,
   type ChargeSpec,
@@ -571,7 +571,7 @@ test('the core and the naive model agree on every outcome and every balance', as
     })
   await t.test('with every refusal and every kind of record in them, and no more than 60 % refused', () => {
     const missing = [
-      ...memory.refusalsOfDecisions().filter((code) => !refusals.has(code) && !MET_ELSEWHERE.includes(code)),
+      ...memory.refusalsOfDecisions().filter((code) => !refusals.has(code)),
       ...RECORD_KINDS.filter((kind) => isModelled(kind) && !kinds.has(kind)),
     ]
     assert.deepEqual(missing, [])

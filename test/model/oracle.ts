@@ -50,7 +50,7 @@ type Management =
 
 /** Credits of a type for money; life null: for ever. */
 export type PurchaseSpec = Readonly<{ as: string; creditType: string; credits: bigint; lastsMs: number | null; amountMinor: number }> &
-  Readonly<{ bonus: bigint | null; bonusLastsMs: number | null; ttlMs: number }>
+  Readonly<{ bonus: bigint | null; bonusLastsMs: number | null; ttlMs: number; isLive?: boolean }>
 
 type DisputeSpec = Readonly<{ purchase: string; dispute: string; amountMinor: number }>
 
@@ -571,6 +571,7 @@ class Account implements Ledger, Watched {
 
   #openCheckout(spec: PurchaseSpec): Done {
     const { as: name, creditType, credits, bonus } = spec
+    if (spec.isLive && this.clockMs !== null) throw new No('account_has_test_clock')
     const open = this.purchases.filter((one) => this.#isOpen(one))
     if (open.length >= MAX_OPEN_CHECKOUTS) throw new No('too_many_open_checkouts')
     if (this.grants.filter((grant) => this.#left(grant) > 0n).length + 2 * open.length + 2 > MAX_OPEN_GRANTS)
@@ -632,12 +633,12 @@ class Account implements Ledger, Watched {
     if (requests.length + refunds.length + disputes.length >= MAX_PURCHASE_EVENTS) throw new No('too_many_refunds')
   }
 
-  /** Only the first payment of the right amount counts, whenever it comes. */
+  /** Only the first payment of the right amount counts, whenever it comes. All are of play money, which pays for nothing real. */
   #pay({ as, purchase: name, payment, amountMinor }: Extract<Payments, { do: 'pay' }>): Done {
     const purchase = this.#purchase(name)
     const { creditType, spec } = purchase
     if (purchase.payment === payment) return NO_NEWS
-    if (purchase.payment !== null || amountMinor !== spec.amountMinor) return NOTHING
+    if (purchase.payment !== null || amountMinor !== spec.amountMinor || spec.isLive) return NOTHING
     this.#requireRoom(creditType, spec.credits + (spec.bonus ?? 0n))
     purchase.payment = payment
     const give = (grant: string, credits: bigint, lastsMs: number | null, isPaid: boolean): void => {
@@ -929,6 +930,7 @@ const ABOUT_SUBSCRIPTIONS: Readonly<Record<SubscriptionSpec['do'], true>> = {
   pend_payment: true,
   fail_payment: true,
   pay_plan: true,
+  return_payment: true,
   save_method: true,
   remove_method: true,
 }

@@ -28,6 +28,7 @@ const wish = fc.record({
   bonusLastsMs: lasts,
   amountMinor: fc.constantFrom(...PRICES),
   ttlMs: fc.constantFrom(30 * 60_000, DAY_MS),
+  isLive: fc.constantFrom(false, false, false, false, false, false, true),
 })
 const grantDays = fc.constantFrom(1, 30)
 const outcome = fc.constantFrom('won' as const, 'lost' as const)
@@ -128,8 +129,8 @@ export function isPaymentCommand(command: Command): command is PaymentCommand {
 /** A command of the model, as the core takes it; `seq` finds what was named. */
 export function commandOf(command: PaymentCommand, seq: (name: string) => number): PurchaseCommand {
   if (command.do === 'open_checkout') {
-    const { creditType, credits, bonus, lastsMs, bonusLastsMs, amountMinor, ttlMs } = command
-    const bought = { ...termsOf({ creditType, amountMinor, lifeMs: lastsMs }), credits: micro(credits) }
+    const { creditType, credits, bonus, lastsMs, bonusLastsMs, amountMinor, ttlMs, isLive = false } = command
+    const bought = { ...termsOf({ creditType, amountMinor, lifeMs: lastsMs, isLive }), credits: micro(credits) }
     const terms = { ...bought, bonus: bonus === null ? null : { credits: micro(bonus), lifeMs: bonusLastsMs } }
     return { kind: 'open_checkout', terms, ttlMs }
   }

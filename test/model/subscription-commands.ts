@@ -96,6 +96,10 @@ export const subscriptionCommand: fc.Arbitrary<Make> = fc.oneof(
     const told = { payment: `${payment} ${which % 3}`, amountMinor: amountMinor + more, currency }
     return { do: 'pay_plan', subscription: name, attempt: which % 2 === 0 ? attempt(name, which) : null, ...told }
   }),
+  draw(2, fc.tuple(pick, few, fc.constantFrom(100, 500)), ([which, refund, amountMinor], { subscription, attempt }) => {
+    const name = subscription(which)
+    return { do: 'return_payment', subscription: name, attempt: attempt(name, which), refund, amountMinor }
+  }),
   draw(2, few, (method) => ({ do: 'save_method', method })),
   draw(1, fc.constant(null), () => ({ do: 'remove_method' })),
 )
@@ -132,6 +136,10 @@ export function coreCommandOf(command: SubscriptionSpec, seq: (name: string) => 
       const { payment, amountMinor, currency, attempt } = command
       const told = make.pay(seq(command.subscription), amountMinor, { payment, currency })
       return told.kind === 'pay_subscription' ? { ...told, attempt: attempt === null ? null : seq(attempt) } : told
+    }
+    case 'return_payment': {
+      const { refund: name, amountMinor } = command
+      return make.giveBack(seq(command.subscription), seq(command.attempt), { by: 'refund', name, amountMinor })
     }
     case 'save_method':
       return make.saveMethod({ method: command.method })

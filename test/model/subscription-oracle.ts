@@ -29,6 +29,7 @@ export type SubscriptionSpec =
   | (Readonly<{ do: 'pend_payment'; attempt: string }> & Of)
   | (Readonly<{ do: 'fail_payment'; attempt: string; mayRetry: boolean; isDecline: boolean }> & Of)
   | (Readonly<{ do: 'pay_plan'; attempt: string | null; payment: string; amountMinor: number; currency: string }> & Of)
+  | (Readonly<{ do: 'return_payment'; attempt: string; refund: string; amountMinor: number }> & Of)
   | Readonly<{ do: 'save_method'; method: string }>
   | Readonly<{ do: 'remove_method' }>
 
@@ -214,6 +215,8 @@ export function perform(ledger: Ledger, command: SubscriptionSpec): Subscription
   if (command.do === 'save_method') return saveMethod(ledger, command.method)
   if (command.do === 'remove_method') return removeMethod(ledger)
   if (command.do === 'subscribe') return subscribe(ledger, command)
+  // What goes back of a payment is put on record, whatever has become of the subscription, and takes no credits.
+  if (command.do === 'return_payment') return 'done'
   const one = ledger.subscriptions.find(({ name }) => name === command.subscription)
   if (command.do === 'pay_plan') return pay(ledger, one, command)
   if ('attempt' in command) {
