@@ -114,7 +114,8 @@ interface ToppingUp extends PayingOptions {
 
 /** What is in flight is asked about by its name. A page where it is to be confirmed is looked at as every checkout is. */
 async function topUp(services: Services, payments: Payments, { account, isThorough }: ToppingUp): Promise<void> {
-  const attempt = (await attemptOf(services, account)) ?? (await makeAttempt(services, payments, account))
+  const before = await attemptOf(services, account)
+  const attempt = before ?? (await makeAttempt(services, payments, account))
   if (attempt === null || attempt.page !== null || (attempt.isPending && !isThorough)) return
   const { provider } = payments
   if (attempt.provider !== provider.name || attempt.isLive !== provider.isLive) return
@@ -127,8 +128,8 @@ async function topUp(services: Services, payments: Payments, { account, isThorou
     paymentMethod: method,
     amountMinor,
     currency,
-    // Another server may have asked, or this one before it was stopped.
-    isRepeated: true,
+    // Another server may have asked, or this one before it was stopped. One that was made just now has a name that is as new.
+    isRepeated: before !== null,
   })
   await tellOutcome(services, payments, { account, attempt, outcome })
 }

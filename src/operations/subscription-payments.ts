@@ -59,7 +59,7 @@ interface Paying extends PayingOptions {
 async function payFor(services: Services, payments: Payments, { address, isThorough }: Paying): Promise<void> {
   const before = await attemptOf(services, address)
   if (before === undefined) return
-  const made = before === null && (await makeAttempt(services, payments, address))
+  if (before === null) await makeAttempt(services, payments, address)
   const attempt = before ?? (await attemptOf(services, address))
   if (!attempt || !isOf(payments, attempt)) return
   if (attempt.via === 'page') {
@@ -70,7 +70,7 @@ async function payFor(services: Services, payments: Payments, { address, isThoro
   if (attempt.payment !== null && !isThorough) return
   const outcome =
     attempt.payment === null
-      ? await askOffSession(payments, { address, attempt, isRepeated: !made })
+      ? await askOffSession(payments, { address, attempt, isRepeated: before !== null })
       : await payments.provider.lookAtPayment(attempt.payment)
   await tellOutcome(services, { address, attempt }, outcome)
 }
@@ -94,11 +94,10 @@ async function attemptOf(services: Services, address: Address): Promise<PaymentA
   return isRefusal(view) ? undefined : view.subscription.collection?.attempt
 }
 
-/** Puts an attempt on record, if one is due; false: none is, none can be made, or another server made it. */
-async function makeAttempt(services: Services, { provider }: Payments, address: Address): Promise<boolean> {
+/** Puts an attempt on record, if one is due and can be made. */
+async function makeAttempt(services: Services, { provider }: Payments, address: Address): Promise<void> {
   const command = { kind: 'attempt_payment', subscription: address.seq, provider: provider.name, isLive: provider.isLive } as const
-  const outcome = await runCommand(services, { ...TIME, idempotency: null }, { account: address.account, command })
-  return !isRefusal(outcome) && outcome.records.length > 0
+  await runCommand(services, { ...TIME, idempotency: null }, { account: address.account, command })
 }
 
 interface InFlight {

@@ -71,6 +71,7 @@ test('a card at Stripe pays, once, and its refunds and disputes are heard of', a
   assert.deepEqual([paid.status, await scene.available()], ['idle', '600'])
   const intent = onlyIntent(scene)
   assert.deepEqual([intent.amount, intent.customer, intent.payment_method], [550, 'cus_1', 'pm_1'])
+  assert.ok(!scene.stripe.carriedOut.includes('GET /v1/payment_intents'), 'what is new is not looked for first')
   assert.equal(await scene.tell('payment_intent.succeeded', intent), 200)
   assert.equal(await scene.available(), '600')
   const refund = scene.stripe.refundByHand(intent.id, 275)
