@@ -69,3 +69,8 @@ export function divide(numerator: bigint, denominator: bigint, rounding: Roundin
     }
   }
 }
+
+/** Writes quantities, each under its name, as their shortest exact texts. */
+export function formatDecimals(quantities: Readonly<Record<string, Decimal>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(quantities).map(([unit, quantity]) => [unit, formatDecimal(quantity)]))
+}

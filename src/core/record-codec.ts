@@ -6,7 +6,7 @@ import { decodeAutoTopupTerms, encodeAutoTopupTerms } from './auto-topup-codec.t
 import type { Balance } from './balance.ts'
 import { decodeCheckoutTerms, encodeCheckoutTerms } from './checkout-codec.ts'
 import type { Microcredits } from './credits.ts'
-import { type Decimal, formatDecimal, parseDecimal } from './decimal.ts'
+import { type Decimal, formatDecimal, formatDecimals, parseDecimal } from './decimal.ts'
 import { decodeNewGrant, decodeReopened, encodeNewGrant, encodeReopened, units } from './grant-codec.ts'
 import type { Money } from './payment.ts'
 import { decodePlan, encodePlan } from './plan-codec.ts'
@@ -49,7 +49,7 @@ const amount: Field = {
   encode: (value: Microcredits) => value.toString(),
   decode: units,
 }
-const decimals: Field = { isFallback: isEmptyMap, fallback: {}, encode: encodeDecimals, decode: decodeDecimals }
+const decimals: Field = { isFallback: isEmptyMap, fallback: {}, encode: formatDecimals, decode: decodeDecimals }
 const movements: Field = {
   isFallback: isEmptyList,
   fallback: [],
@@ -339,10 +339,6 @@ function decodeMovement([grant, remaining, held, remainingAfter, heldAfter]: Enc
 
 function decodeBalance([settled, held]: readonly [string, string]): Balance {
   return { settled: units(settled), held: units(held) }
-}
-
-function encodeDecimals(quantities: Readonly<Record<string, Decimal>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(quantities).map(([unit, quantity]) => [unit, formatDecimal(quantity)]))
 }
 
 function decodeDecimals(encoded: Readonly<Record<string, string>>): Record<string, Decimal> {

@@ -115,13 +115,15 @@ class Stream:
         self._ending = ending
         self._reader = _Reader(sock, until)
         self._response = http.client.HTTPResponse(self._reader, method="GET")  # type: ignore[arg-type]
+        #: Whether it is a stream of events, once it has begun.
+        self.has_events = False
 
     def begin(self) -> RawAnswer:
         """Reads the head of the answer, and the whole answer unless it is a stream of events."""
         self._response.begin()
         headers = {name.lower(): text for name, text in self._response.getheaders()}
-        is_stream = self._response.status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
-        return RawAnswer(self._response.status, headers, b"" if is_stream else self._response.read())
+        self.has_events = self._response.status == 200 and headers.get("content-type", "").lower().startswith("text/event-stream")
+        return RawAnswer(self._response.status, headers, b"" if self.has_events else self._response.read())
 
     def read(self, until: float) -> bytes:
         """What has come; nothing: it has ended. Raises OutOfTimeError, OSError, HTTPException."""

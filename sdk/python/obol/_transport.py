@@ -150,7 +150,7 @@ class Transport:
             until = time.monotonic() + prepared.timeout
             stream, answer = self._connections.open_stream(prepared.target, sent, until, ending)
         named = CallFacts(answer.headers.get("x-request-id"), None, facts.attempts)
-        if answer.status == 200 and answer.headers.get("content-type", "").lower().startswith("text/event-stream"):
+        if stream.has_events:
             return OpenStream(stream, named)
         stream.close()
         read_answer(answer, named, is_export=False)

@@ -4,6 +4,7 @@ import { readAnswer, retryAfter } from './answers.ts'
 import { attempt, type Fetch, type RawAnswer } from './attempt.ts'
 import { CallAbortedError, type CallFacts, InvalidArgumentError } from './errors.ts'
 import { writeBody, writeQuery } from './json.ts'
+import { pause } from './pause.ts'
 import { randomKey } from './random-key.ts'
 import { waitBeforeRepeating } from './repeating.ts'
 import type { Call, CallRequest, KeyedCallOptions } from './resource.ts'
@@ -74,16 +75,18 @@ async function send(client: Client, request: CallRequest, options: KeyedCallOpti
   for (let attempts = 1; ; attempts++) {
     const facts = { requestId: null, idempotencyKey, attempts }
     let answer: RawAnswer | null = null
+    let waitMs: number | null
     try {
       const headers = await headersOf(client, { request, options, idempotencyKey, isCsv })
       answer = await attempt({ fetch: client.fetch, url, init: { method: request.method, headers, ...body }, timeoutMs, signal, facts })
       return received(answer, { facts, isCsv, options })
     } catch (fault) {
       const retryAfterSeconds = answer ? retryAfter(answer.headers) : null
-      const waitMs = waitBeforeRepeating({ fault, repeat: request.repeat, attempts, maxRetries, random: Math.random, retryAfterSeconds })
+      waitMs = waitBeforeRepeating({ fault, repeat: request.repeat, attempts, maxRetries, random: Math.random, retryAfterSeconds })
       if (waitMs === null) throw fault
-      await pause(waitMs, signal, facts)
     }
+    await pause(waitMs, signal)
+    if (signal?.aborted) throw new CallAbortedError('The call was ended by its signal.', facts, { cause: signal.reason })
   }
 }
 
@@ -130,22 +133,6 @@ async function headersOf(client: Client, { request, options, idempotencyKey, isC
     ...(request.body === undefined ? {} : { 'content-type': 'application/json' }),
     ...(idempotencyKey === null ? {} : { 'idempotency-key': idempotencyKey }),
   }
-}
-
-/** Waits, and no longer than the caller does. */
-function pause(ms: number, signal: AbortSignal | undefined, facts: CallFacts): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      reject(new CallAbortedError('The call was ended by its signal.', facts, { cause: signal?.reason }))
-    }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }, ms)
-    signal?.addEventListener('abort', end, { once: true })
-    if (signal?.aborted) end()
-  })
 }
 
 function noAddress(text: string | undefined): string {

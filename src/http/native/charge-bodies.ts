@@ -3,10 +3,11 @@
 import { type Static, Type } from 'typebox'
 import { availableOf } from '../../core/balance.ts'
 import { formatCredits, type Microcredits, ZERO } from '../../core/credits.ts'
+import { formatDecimals } from '../../core/decimal.ts'
 import { accountId, objectId } from '../../core/ids.ts'
 import { type ChargeRecord, type CreditsRecord, DEBT, drawsOf } from '../../core/record.ts'
 import { Amount, Balance, decimalMap, nullable, StringMap, Time } from './schemas.ts'
-import { quantitiesOut, timeOut } from './values.ts'
+import { timeOut } from './values.ts'
 
 /** A part of a charge that one grant paid. */
 const GrantDraw = Type.Object(
@@ -51,7 +52,7 @@ export function renderCharge(account: number, record: ChargeRecord, refunded: Mi
     operation,
     credits: formatCredits(credits),
     credit_type: creditType,
-    quantities: quantitiesOut(quantities),
+    quantities: formatDecimals(quantities),
     attributes,
     price_version: priceVersion,
     key: key === null ? null : objectId('key', account, key),

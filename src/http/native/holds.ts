@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { CapturePolicy } from '../../core/account.ts'
 import { formatCredits } from '../../core/credits.ts'
+import { formatDecimals } from '../../core/decimal.ts'
 import { DEFAULT_HOLD_TTL_MS, MAX_HOLD_TTL_MS, MIN_HOLD_TTL_MS } from '../../core/decisions/hold.ts'
 import { type Address, accountId, objectId, parseObjectId } from '../../core/ids.ts'
 import { movesCredits } from '../../core/record.ts'
@@ -37,7 +38,7 @@ import {
   StringMap,
   Time,
 } from './schemas.ts'
-import { decimalIn, nonNegativeIn, positiveIn, quantitiesIn, quantitiesOut, refuseBoth, timeOut } from './values.ts'
+import { decimalIn, nonNegativeIn, positiveIn, quantitiesIn, refuseBoth, timeOut } from './values.ts'
 import { callerOf, WORK_FIELDS, workIn } from './work.ts'
 
 const Policy = Type.Unsafe<CapturePolicy>({
@@ -89,7 +90,7 @@ export function renderHold(view: HoldView): HoldBody {
     credits: formatCredits(credits),
     held: formatCredits(held),
     credit_type: creditType,
-    quantities: quantitiesOut(quantities),
+    quantities: formatDecimals(quantities),
     attributes,
     price_version: priceVersion,
     key: key === null ? null : objectId('key', account, key),

@@ -3,6 +3,7 @@
 import { type Static, Type } from 'typebox'
 import { isTimeZone } from '../../core/calendar.ts'
 import { formatCredits } from '../../core/credits.ts'
+import { formatDecimals } from '../../core/decimal.ts'
 import { accountId, objectId, parseObjectId } from '../../core/ids.ts'
 import { timeFor } from '../../operations/read-credits.ts'
 import {
@@ -31,7 +32,7 @@ import {
   Time,
   TimeIn,
 } from './schemas.ts'
-import { quantitiesOut, timeIn, timeOut } from './values.ts'
+import { timeIn, timeOut } from './values.ts'
 
 const DAY_MS = 86_400_000
 const GROUPS = ['operation', 'key', 'credit_type'] as const satisfies readonly GroupBy[]
@@ -72,7 +73,7 @@ function groupBody(account: number, group: UsageGroup): Static<typeof Group> {
     refunds,
     refunded: formatCredits(refunded),
     net: formatCredits(charged - refunded),
-    quantities: quantitiesOut(quantities),
+    quantities: formatDecimals(quantities),
   }
 }
 

@@ -1,7 +1,7 @@
 /** Values between JSON and the core: amounts, decimals, times. */
 
 import { formatCredits, type Microcredits, parseCredits } from '../../core/credits.ts'
-import { type Decimal, formatDecimal, parseDecimal } from '../../core/decimal.ts'
+import { type Decimal, parseDecimal } from '../../core/decimal.ts'
 import { badInput, pointerTo } from '../problems.ts'
 
 /** Reads an amount of more than zero. Throws invalid_request at the pointer. */
@@ -74,9 +74,4 @@ export function nullableTimeOut(ms: number | null): string | null {
 /** Writes an amount, or null. */
 export function nullableAmountOut(amount: Microcredits | null): string | null {
   return amount === null ? null : formatCredits(amount)
-}
-
-/** Writes quantities by unit. */
-export function quantitiesOut(quantities: Readonly<Record<string, Decimal>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(quantities).map(([unit, quantity]) => [unit, formatDecimal(quantity)]))
 }
