@@ -1,4 +1,4 @@
-/** The only file that knows all parts: it builds them from the settings and hands them to each other. */
+/** The only file that knows all parts: it builds them from the settings and hands them to each other. Of stores and payments it loads those in use. */
 
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'
@@ -27,9 +27,6 @@ import { PriceList } from './operations/price-list.ts'
 import type { Services, SignInParts } from './operations/services.ts'
 import type { Provider } from './payments/provider.ts'
 import { Sandbox } from './payments/sandbox/sandbox.ts'
-import { StripeProvider } from './payments/stripe/stripe.ts'
-import { openPostgresStore } from './stores/postgres/postgres-store.ts'
-import { openSqliteStore } from './stores/sqlite/sqlite-store.ts'
 import type { Store } from './stores/store.ts'
 import { dnsResolve, type Resolve } from './webhooks/names.ts'
 import { Networks } from './webhooks/networks.ts'
@@ -72,7 +69,7 @@ export async function startObol(config: Config, options: ObolOptions = {}): Prom
   await prices.load()
   const operatorKeyHash = await hashOfOperatorKey(config, store, options.onOperatorKey)
   const publicUrl = (): string => config.OBOL_PUBLIC_URL ?? http.listeningOrigin
-  const payments = paymentsOf(config, { store, clock, publicUrl })
+  const payments = await paymentsOf(config, { store, clock, publicUrl })
   const sender = new Sender({ networks: new Networks(config.OBOL_WEBHOOK_ALLOWED_CIDRS ?? []), resolve: options.resolve ?? dnsResolve() })
   const services: Services = {
     store,
@@ -171,7 +168,11 @@ function handlersOf({ OBOL_SHORTGENIUS_HANDLER_URL: url, OBOL_SHORTGENIUS_HANDLE
 async function openStore(config: Config, { clock, log }: { readonly clock: () => number; readonly log: Logger }): Promise<Store> {
   const { OBOL_DATABASE_URL: url, OBOL_ACCOUNT_CACHE: maxCachedAccounts, OBOL_POSTGRES_BATCH: reach } = config
   const file = sqliteFile(url)
-  if (file === null) return openPostgresStore({ url, maxCachedAccounts, clock, reach })
+  if (file === null) {
+    const { openPostgresStore } = await import('./stores/postgres/postgres-store.ts')
+    return openPostgresStore({ url, maxCachedAccounts, clock, reach })
+  }
+  const { openSqliteStore } = await import('./stores/sqlite/sqlite-store.ts')
   const onFault = (fault: unknown): void => log.error({ err: fault }, 'writing back failed; it is tried again')
   return openSqliteStore({ file, clock, maxCachedAccounts, onFault })
 }
@@ -184,16 +185,17 @@ interface PaymentParts {
 }
 
 /** How credits are paid for; null: not at all. */
-function paymentsOf(config: Config, { store, clock, publicUrl }: PaymentParts): Payments | null {
-  const provider = providerOf(config, { store, clock, publicUrl })
+async function paymentsOf(config: Config, { store, clock, publicUrl }: PaymentParts): Promise<Payments | null> {
+  const provider = await providerOf(config, { store, clock, publicUrl })
   return provider && { provider, returnUrl: (checkout) => `${publicUrl()}${returnPath(store.secret, checkout)}` }
 }
 
-function providerOf(config: Config, { store, clock, publicUrl }: PaymentParts): Provider | null {
+async function providerOf(config: Config, { store, clock, publicUrl }: PaymentParts): Promise<Provider | null> {
   if (config.OBOL_PAYMENTS === 'sandbox')
     return new Sandbox({ checkouts: store.sandboxCheckouts, secret: store.secret, clock, pagesUrl: () => `${publicUrl()}/sandbox` })
   const { STRIPE_SECRET_KEY: secretKey, STRIPE_WEBHOOK_SECRET: webhookSecret, STRIPE_API_BASE: apiBase } = config
   if (config.OBOL_PAYMENTS === 'off' || secretKey === null || webhookSecret === null) return null
+  const { StripeProvider } = await import('./payments/stripe/stripe.ts')
   return new StripeProvider({ secretKey, webhookSecret, apiBase, clock })
 }
 

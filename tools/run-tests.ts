@@ -29,6 +29,8 @@ let passed = 0
 let failed = 0
 const skipped: string[] = []
 
+// Whatever a test runs, in a process of its own or in a thread, compiles only what no other has compiled before.
+process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'tests')
 const events = run({ files: files.sort(), concurrency: FILES_AT_ONCE, timeout: FILE_TIMEOUT_MS })
 events.on('test:pass', ({ name, skip, todo, details }) => {
   if (details.type === 'suite') return

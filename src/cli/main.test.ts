@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -358,4 +359,23 @@ test('an address with a slash at its end is the same one', async (t) => {
   const { url } = await startTestObol(t)
   const { code } = await runObol(['accounts', 'list'], { env: { OBOL_URL: `${url}/`, OBOL_OPERATOR_KEY: OPERATOR_KEY } })
   assert.equal(code, 0)
+})
+
+test('a command that asks a server loads nothing of one: it answers at once', () => {
+  const program = `
+    import { registerHooks } from 'node:module'
+    const loaded = []
+    registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+    await import(${JSON.stringify(new URL('./main.ts', import.meta.url).href)})
+    console.log(JSON.stringify(loaded))`
+  const loaded = JSON.parse(
+    execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }),
+  ) as readonly string[]
+  assert.ok(loaded.some((url) => url.endsWith('/src/cli/client.ts')))
+  assert.deepEqual(
+    loaded.filter((url) =>
+      /\/src\/(app|http\/(native|server)|stores|operations|core\/decide)|node_modules\/(?!commander|csv-parse)/.test(url),
+    ),
+    [],
+  )
 })

@@ -1,4 +1,4 @@
-/** The command line: every command on one screen. */
+/** The command line: every command on one screen. What only one command needs, and is large, is loaded when that command runs. */
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,13 +9,10 @@ import { DEFAULT_CREDIT_TYPE } from '../core/price-parsing.ts'
 import { DEFAULT_PRIORITIES } from '../core/priorities.ts'
 import { CliError, EXIT } from './client.ts'
 import { importUsage, readUsageFile } from './import-usage.ts'
-import { type Migration, migrateStore } from './migrate-store.ts'
+import type { Migration } from './migrate-store.ts'
 import { ACCOUNT, AFTER_OPTION, client, JSON_OPTION, KEY_OPTION, LIMIT_OPTION, type Paging, type Printing, query, time } from './options.ts'
 import { print } from './output.ts'
-import { checkPrices, readPriceFile } from './price-files.ts'
-import { dev, serve } from './run-server.ts'
 import { userCommands } from './user-commands.ts'
-import { verify } from './verify.ts'
 import { webhookCommands } from './webhook-commands.ts'
 
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }
@@ -55,16 +52,16 @@ function serverCommands(program: Command): void {
   program
     .command('dev')
     .description('run a server with sample prices and accounts, and show how to use it')
-    .action(() => dev(process.env))
+    .action(async () => (await import('./run-server.ts')).dev(process.env))
   program
     .command('serve')
     .description('run a server')
-    .action(() => serve(process.env))
+    .action(async () => (await import('./run-server.ts')).serve(process.env))
   program
     .command('verify')
     .description('derive every balance again from the journal and compare; ends with 1 when anything differs')
     .addOption(JSON_OPTION)
-    .action(({ json = false }: Printing) => verify(process.env, { json }))
+    .action(async ({ json = false }: Printing) => (await import('./verify.ts')).verify(process.env, { json }))
   program
     .command('migrate-store')
     .description('move a stopped store to another place, or distribute one with Citus')
@@ -73,7 +70,7 @@ function serverCommands(program: Command): void {
     .option('--distribute', 'spread the store of OBOL_DATABASE_URL over the nodes of a Citus cluster')
     .addOption(JSON_OPTION)
     .addHelpText('after', MOVING)
-    .action((options: Migration) => migrateStore(process.env, options))
+    .action(async (options: Migration) => (await import('./migrate-store.ts')).migrateStore(process.env, options))
 }
 
 const ACCOUNT_COLUMNS = ['id', 'name', 'external_id', 'status', 'created_at']
@@ -266,7 +263,7 @@ function priceCommands(program: Command): void {
     .command('check <file>')
     .description('check a price book without publishing it; ends with 1 when it has faults')
     .addOption(JSON_OPTION)
-    .action((file: string, { json = false }: Printing) => checkPrices(file, { json }))
+    .action(async (file: string, { json = false }: Printing) => (await import('./price-files.ts')).checkPrices(file, { json }))
   prices
     .command('publish <file>')
     .description('publish a price book: it replaces all prices from when it takes effect')
@@ -275,6 +272,7 @@ function priceCommands(program: Command): void {
     .addOption(JSON_OPTION)
     .action(async (file: string, options: Printing & { effectiveAt?: string; idempotencyKey?: string }) => {
       const { effectiveAt, idempotencyKey, json = false } = options
+      const { readPriceFile } = await import('./price-files.ts')
       const book = { ...readPriceFile(file), ...(effectiveAt === undefined ? {} : { effective_at: effectiveAt }) }
       print((await client().call('POST', '/v1/price-book', book, idempotencyKey)).body, {
         json,

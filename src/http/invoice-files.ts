@@ -4,7 +4,6 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { accountId, objectId, parseObjectId } from '../core/ids.ts'
 import { isRefusal } from '../core/refusals.ts'
-import { printInvoice } from '../invoices/invoice-pdf.ts'
 import { type InvoiceView, readInvoice } from '../operations/invoices.ts'
 import type { Services } from '../operations/services.ts'
 import { etagOf, matchesEtag } from './etags.ts'
@@ -48,6 +47,8 @@ export class InvoiceFiles {
   }
 
   async #print(view: InvoiceView): Promise<InvoiceFile> {
+    // Loaded with the first of them: what prints is large.
+    const { printInvoice } = await import('../invoices/invoice-pdf.ts')
     const bytes = await printInvoice({ ...view, account: accountId(view.account) })
     return { bytes, etag: etagOf(bytes) }
   }

@@ -1,15 +1,7 @@
 /** The HTTP server: every plugin on one screen. */
 
 import swagger from '@fastify/swagger'
-import { Ajv, type Options as AjvOptions, type ValidateFunction } from 'ajv'
-import { fullFormats } from 'ajv-formats/dist/formats.js'
-import fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifySchemaCompiler,
-  type FastifyServerOptions,
-  LogController,
-} from 'fastify'
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import type { RateLimit, RateLimiter } from '../auth/rate-limiter.ts'
 import { hiderOf } from '../auth/secrets.ts'
 import type { Services } from '../operations/services.ts'
@@ -28,11 +20,11 @@ import { parseJson } from './json-body.ts'
 import { keySetRoute } from './native/key-set.ts'
 import { nativeApi } from './native/native-api.ts'
 import { OPENAPI } from './native/openapi.ts'
-import { ProblemBody } from './native/schemas.ts'
 import { problemPages } from './problem-pages.ts'
 import { referencePage } from './reference-page.ts'
 import { requestIds } from './request-ids.ts'
 import { requestLogger } from './request-logger.ts'
+import { SCHEMA_COMPILERS } from './schema-compilers.ts'
 
 export interface ServerOptions {
   readonly services: Services
@@ -94,8 +86,7 @@ export async function buildServer(options: ServerOptions): Promise<FastifyInstan
     forceCloseConnections: 'idle',
     allowErrorHandlerOverride: false,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
-    schemaController: SCHEMAS,
-    serializerOpts: { ajv: { formats: { decimal: true } } },
+    schemaController: SCHEMA_COMPILERS,
   })
   const files = new InvoiceFiles()
   readBodies(app)
@@ -132,45 +123,6 @@ async function loadDialects(
   }
   return Promise.all(names.map(load))
 }
-
-/**
- * Bodies are checked strictly: nothing coerced, nothing unknown. Queries and paths are text, so theirs are coerced. A factory, and
- * not a compiler set on the instance, because Fastify makes compilers anew wherever schemas are added.
- */
-function buildValidator(): FastifySchemaCompiler<unknown> {
-  const make = (more: AjvOptions) => (): Ajv => {
-    const ajv = new Ajv({ removeAdditional: false, useDefaults: true, strict: false, allowUnionTypes: true, formats: fullFormats, ...more })
-    return ajv.addSchema(ProblemBody)
-  }
-  const strict = once(make({ coerceTypes: false }))
-  const loose = once(make({ coerceTypes: 'array' }))
-  return ({ schema, httpPart }) => compiledLater(() => (httpPart === 'body' ? strict : loose)().compile(schema as object))
-}
-
-type Validator = ReturnType<FastifySchemaCompiler<unknown>>
-
-function once<Value>(make: () => Value): () => Value {
-  let made: { readonly value: Value } | undefined
-  return () => {
-    made ??= { value: make() }
-    return made.value
-  }
-}
-
-/** A validator that is compiled when it is first used: to compile them all takes longer than everything else of a start. */
-function compiledLater(compile: () => ValidateFunction): Validator {
-  const compiled = once(compile)
-  const validator: Validator = (data: unknown) => {
-    const validate = compiled()
-    const isValid = validate(data)
-    validator.errors = validate.errors ?? null
-    return isValid
-  }
-  return validator
-}
-
-// Fastify types a factory by its own compiler's input; what it passes is a route's schema and the part it is for.
-const SCHEMAS = { compilersFactory: { buildValidator } } as unknown as NonNullable<FastifyServerOptions['schemaController']>
 
 /** JSON and nothing else, with no digit lost. An empty body is none: clients send the content type with every request. */
 function readBodies(app: FastifyInstance): void {
