@@ -67,7 +67,8 @@ async function postgresPlace(reach: 'any' | 'bucket'): Promise<Place> {
     file: url,
     databaseUrl: url,
     open: (clock) => openPostgresStore({ url, clock, reach }),
-    audit: () => auditDatabase(url, reach),
+    // Bucket by bucket, as one-bucket.test.ts has it, it finds the same and asks some thousand times.
+    audit: () => auditDatabase(url),
     remove: () => dropSchema(url),
   }
 }
