@@ -5,11 +5,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fastify, type RawRequestDefaultExpression } from 'fastify'
 import { pino } from 'pino'
 import { caller, makeKey, OPERATOR_KEY, openAccount, startTestObol, type TestObol } from '../../test/running/obol.ts'
 import { startObol } from '../app.ts'
 import { readConfig } from '../config.ts'
 import { redaction } from '../logging.ts'
+import { requestLogger } from './request-logger.ts'
 
 /** A server that logs every request, with the logger that a real one has. */
 async function startLogging(t: TestContext): Promise<{ readonly call: TestObol['call']; readonly log: readonly string[] }> {
@@ -80,4 +82,19 @@ test('requests are not logged unless that is asked for; faults always are, with 
   const { body } = await call('GET', '/v1/accounts')
   const faults = log.filter((line) => line.includes('"level":50') && line.includes(body.request_id))
   assert.equal(faults.length, 1)
+})
+
+test('the logger of a request is made when something is logged, and not for being looked at', () => {
+  const made: object[] = []
+  const lines: string[] = []
+  const parent = pino({ onChild: (child) => made.push(child) }, { write: (line: string) => lines.push(line) })
+  const log = requestLogger.call(fastify(), parent, { reqId: 'req-1' }, {}, {} as RawRequestDefaultExpression)
+  for (const name of ['info', 'error', 'debug', 'fatal', 'warn', 'trace', 'child'] as const) assert.equal(typeof log[name], 'function')
+  assert.equal(made.length, 0)
+  log.info({ order: 7 }, 'done with %s', 'it')
+  log.warn('twice')
+  assert.equal(made.length, 1)
+  const [first, second] = lines.map((line) => JSON.parse(line))
+  assert.deepEqual([first.reqId, first.order, first.msg], ['req-1', 7, 'done with it'])
+  assert.deepEqual([second.reqId, second.msg], ['req-1', 'twice'])
 })

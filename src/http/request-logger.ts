@@ -1,10 +1,15 @@
-/** The logger of one request. It is made when something is logged: most requests log nothing, and to make one costs more than to route. */
+/**
+ * The logger of one request. It is made when something is logged: most requests log nothing, and to make one costs more than to route.
+ * Fastify looks at each method of it before that, so these must not make it.
+ */
 
 import type { FastifyBaseLogger, FastifyServerOptions } from 'fastify'
 
 type ChildLoggerFactory = NonNullable<FastifyServerOptions['childLoggerFactory']>
 type Child = Parameters<ChildLoggerFactory>[1]
 type ChildOptions = Parameters<ChildLoggerFactory>[2]
+
+type Level = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
 
 class RequestLogger implements FastifyBaseLogger {
   readonly #parent: FastifyBaseLogger
@@ -23,48 +28,46 @@ class RequestLogger implements FastifyBaseLogger {
     return this.#made
   }
 
+  #log(level: Level, line: unknown[]): void {
+    const log = this.#logger[level] as (...line: unknown[]) => void
+    log.apply(this.#logger, line)
+  }
+
   get level(): FastifyBaseLogger['level'] {
     return this.#parent.level
   }
 
-  get fatal(): FastifyBaseLogger['fatal'] {
-    return bound(this.#logger, 'fatal')
+  fatal(...line: unknown[]): void {
+    this.#log('fatal', line)
   }
 
-  get error(): FastifyBaseLogger['error'] {
-    return bound(this.#logger, 'error')
+  error(...line: unknown[]): void {
+    this.#log('error', line)
   }
 
-  get warn(): FastifyBaseLogger['warn'] {
-    return bound(this.#logger, 'warn')
+  warn(...line: unknown[]): void {
+    this.#log('warn', line)
   }
 
-  get info(): FastifyBaseLogger['info'] {
-    return bound(this.#logger, 'info')
+  info(...line: unknown[]): void {
+    this.#log('info', line)
   }
 
-  get debug(): FastifyBaseLogger['debug'] {
-    return bound(this.#logger, 'debug')
+  debug(...line: unknown[]): void {
+    this.#log('debug', line)
   }
 
-  get trace(): FastifyBaseLogger['trace'] {
-    return bound(this.#logger, 'trace')
+  trace(...line: unknown[]): void {
+    this.#log('trace', line)
   }
 
-  get silent(): FastifyBaseLogger['silent'] {
-    return bound(this.#logger, 'silent')
+  silent(...line: unknown[]): void {
+    this.#log('silent', line)
   }
 
   child(bindings: Child, options?: ChildOptions): FastifyBaseLogger {
     return this.#logger.child(bindings, options)
   }
-}
-
-function bound<Name extends 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'>(
-  logger: FastifyBaseLogger,
-  name: Name,
-): FastifyBaseLogger[Name] {
-  return logger[name].bind(logger)
 }
 
 /** Gives each request a logger that knows its id. */

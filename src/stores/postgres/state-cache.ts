@@ -1,16 +1,17 @@
 /** States as this process last saw them. Only a hint: each write names the version that it follows from. */
 
+import { prefixOf } from '../key-prefix.ts'
 import type { Entry } from './accounts.ts'
 
-/** Idempotency keys that are remembered, twice over. */
-const KEYS_PER_GENERATION = 50_000
+/** Idempotency keys that are remembered, about: each has a place, and takes that of an older one. 1 MiB. */
+const SEEN_KEYS = 2 ** 17
 
 /** States by account, least recently used first, and the idempotency keys that were used of late. */
 export class StateCache {
   readonly #maxAccounts: number
   readonly #entries = new Map<number, Entry>()
-  #keys = new Set<string>()
-  #olderKeys = new Set<string>()
+  /** Numbers that keys begin with. */
+  readonly #seen = new Float64Array(SEEN_KEYS)
 
   constructor(maxAccounts: number) {
     this.#maxAccounts = maxAccounts
@@ -33,15 +34,19 @@ export class StateCache {
     this.#entries.delete(account)
   }
 
-  /** Whether this process has seen a key used: then the request is likely a repeated one. */
+  /** Whether this process has seen a key used: then the request is likely a repeated one. The write finds the others out. */
   hasSeen(keyHash: string): boolean {
-    return this.#keys.has(keyHash) || this.#olderKeys.has(keyHash)
+    const prefix = prefixOf(keyHash)
+    return this.#seen[placeOf(prefix)] === prefix
   }
 
   noteKey(keyHash: string): void {
-    this.#keys.add(keyHash)
-    if (this.#keys.size < KEYS_PER_GENERATION) return
-    this.#olderKeys = this.#keys
-    this.#keys = new Set()
+    const prefix = prefixOf(keyHash)
+    this.#seen[placeOf(prefix)] = prefix
   }
+}
+
+/** Prefixes are numbers of 49 bits, of which every 7 hold one character: mixed before they name a place. */
+function placeOf(prefix: number): number {
+  return Math.imul((prefix % 2 ** 32) ^ Math.floor(prefix / 2 ** 32), 0x9e3779b1) >>> (32 - Math.log2(SEEN_KEYS))
 }

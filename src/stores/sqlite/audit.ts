@@ -8,12 +8,12 @@ import type { JournalRecord } from '../../core/record.ts'
 import { encodeKeyTerms } from '../../core/record-codec.ts'
 import { AccountAudit, type Report } from '../auditor.ts'
 import { encodeQuantities } from '../hour-rows.ts'
+import { prefixOf } from '../key-prefix.ts'
 import { BROKEN_SERIES } from '../plain-data.ts'
 import { type AuditCheck, type AuditReport, type Difference, MAX_DIFFERENCES } from '../store.ts'
 import { autoTopupRows, subscriptionRows } from '../subscription-rows.ts'
 import { openSnapshot } from './database.ts'
 import { ROW_COLUMNS, recordOf, type StoredRow } from './journal.ts'
-import { prefixOf } from './memory.ts'
 import { LOW_WATER } from './write-back.ts'
 
 /** Audits in a thread of its own, so that a server goes on answering. */

@@ -6,8 +6,8 @@ import { atEnd, openTestLedger, testFolder, wordFor } from '../../../test/runnin
 import * as make from '../../../test/running/store-commands.ts'
 import { transaction } from '../../../test/running/store-commands.ts'
 import { keyHash } from '../chain.ts'
+import { prefixOf } from '../key-prefix.ts'
 import { KEYS_AT_ONCE, KeyFilter } from './key-filter.ts'
-import { prefixOf } from './memory.ts'
 
 const prefixAt = (index: number): number => prefixOf(keyHash(1, `key ${index}`))
 

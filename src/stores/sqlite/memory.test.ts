@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
 import { HOUR_MS, MemoryAccount, MINUTE_MS, START_MS } from '../../../test/running/memory-account.ts'
 import { emptyAccount } from '../../core/account.ts'
 import { evolve } from '../../core/evolve.ts'
-import { keyHash } from '../chain.ts'
-import { advance, cleanEntry, type Entry, Memory, prefixOf } from './memory.ts'
+import { advance, cleanEntry, type Entry, Memory } from './memory.ts'
 
 /** An entry that is clean, or has something to be written back. */
 function entryOf(account: number, { isDirty = false } = {}): Entry {
@@ -78,18 +76,4 @@ test('an entry keeps what its records did until it is written: positions, closed
     entry.changes.map((change) => change.table),
     ['grants', 'live_holds', 'ended_holds'],
   )
-})
-
-test('a prefix is an integer that JavaScript holds exactly, the same for hashes that begin alike', () => {
-  fc.assert(
-    fc.property(fc.string(), fc.nat(), (key, account) => {
-      const hash = keyHash(account, key)
-      const prefix = prefixOf(hash)
-      assert.ok(Number.isSafeInteger(prefix) && prefix >= 0)
-      assert.equal(prefixOf(`${hash.slice(0, 7)}${'-'.repeat(15)}`), prefix)
-    }),
-    { seed: 3, numRuns: 1_000 },
-  )
-  const prefixes = new Set(Array.from({ length: 100_000 }, (_, index) => prefixOf(keyHash(1, String(index)))))
-  assert.ok(prefixes.size > 99_900, `${prefixes.size} prefixes of 100 000 keys`)
 })

@@ -47,16 +47,6 @@ export function advance(entry: Entry, { record, position, hash, after }: Durable
   entry.positions.push(position)
 }
 
-/** Characters of a key's hash that make its prefix: 7 of 7 bits fit an integer that JavaScript holds exactly. */
-const PREFIX_LENGTH = 7
-
-/** The number under which an idempotency key's hash is indexed. Two keys may share it; the journal row tells. */
-export function prefixOf(keyHash: string): number {
-  let prefix = 0
-  for (let at = 0; at < PREFIX_LENGTH; at++) prefix = prefix * 128 + keyHash.charCodeAt(at)
-  return prefix
-}
-
 /** Accounts by number, least recently used first, and the keys and accounts that wait to be written back. */
 export class Memory {
   readonly #entries = new Map<number, Entry>()

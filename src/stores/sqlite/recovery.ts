@@ -4,10 +4,11 @@ import type { DatabaseSync } from 'node:sqlite'
 import { emptyAccount } from '../../core/account.ts'
 import { evolve } from '../../core/evolve.ts'
 import { chainHash, genesisHash } from '../chain.ts'
+import { prefixOf } from '../key-prefix.ts'
 import type { AccountReader } from './accounts.ts'
 import { type Journal, recordOf, type StoredRow } from './journal.ts'
 import type { KeyFilter } from './key-filter.ts'
-import { advance, cleanEntry, type Entry, type Memory, prefixOf } from './memory.ts'
+import { advance, cleanEntry, type Entry, type Memory } from './memory.ts'
 import { LOW_WATER } from './write-back.ts'
 
 /** Rows of the journal's tail that are read at a time. */
