@@ -3,7 +3,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import type { LoadPlan, LoadResult } from './load.ts'
-import type { ServerPlan, ServerReady } from './server.ts'
+import type { Spent } from './profiler.ts'
+import type { ServerMessage, ServerPlan, ServerReady } from './server.ts'
 
 /** What `npm start` gives Node: charges make much that is soon garbage, and a larger nursery copies less of it. */
 const NODE_OPTIONS = ['--max-semi-space-size=32']
@@ -36,6 +37,8 @@ export async function load(plan: LoadPlan): Promise<LoadResult> {
 /** A server that is measured. */
 export interface RunningServer {
   readonly ready: ServerReady
+  /** Profiles the server while work is done. */
+  readonly profile: <Result>(work: () => Promise<Result>) => Promise<{ readonly result: Result; readonly spent: Spent }>
   readonly stop: () => Promise<void>
 }
 
@@ -43,12 +46,22 @@ export interface RunningServer {
 export async function startServer(plan: ServerPlan): Promise<RunningServer> {
   const child = startProcess('server.ts', plan)
   const ready = await firstMessage<ServerReady>(child, 'server.ts')
+  const say = <Answer>(message: ServerMessage): Promise<Answer> => {
+    const answer = firstMessage<Answer>(child, 'server.ts')
+    child.send(message)
+    return answer
+  }
   const stop = (): Promise<void> =>
     new Promise((resolve) => {
       child.once('exit', () => resolve())
-      child.send('stop')
+      child.send('stop' satisfies ServerMessage)
     })
-  return { ready, stop }
+  const profile: RunningServer['profile'] = async (work) => {
+    await say('begin profile')
+    const result = await work()
+    return { result, spent: await say<Spent>('end profile') }
+  }
+  return { ready, profile, stop }
 }
 
 /** Runs work in a process that `ask` has started: takes its plan, gives its result, ends. */

@@ -17,9 +17,28 @@ export function report(line: Line): void {
   console.log(`${line.part.padEnd(9)} ${line.what.padEnd(76)} ${line.figure.padStart(8)}  ${line.goal.padEnd(8)} ${line.detail}`)
 }
 
-/** All lines so far, as rows of a table. */
-export function tableOfLines(): string {
-  return lines.map(({ part, what, figure, goal, detail }) => `| ${part} | ${what} | **${figure}** | ${goal} | ${detail} |`).join('\n')
+/** Columns of the table of results. */
+export const TABLE_HEAD = '| part | what | figure | goal | detail | when |\n|---|---|---|---|---|---|'
+
+/** All lines so far as rows of a table, in which rows that an earlier table has of other things stay as they are. */
+export function mergedTable(earlier: string, day: string): string {
+  const rows = new Map(rowsOf(earlier))
+  for (const { part, what, figure, goal, detail } of lines)
+    rows.set(`${part} | ${what}`, `| ${part} | ${what} | **${figure}** | ${goal} | ${detail} | ${day} |`)
+  return [...rows.values()].join('\n')
+}
+
+/** Rows by what they are about. */
+function rowsOf(table: string): readonly (readonly [string, string])[] {
+  const [, body = ''] = table.split(`${TABLE_HEAD}\n`)
+  return body.split('\n').flatMap((row) => {
+    const [, part, what] =
+      row
+        .split(' | ', 2)
+        .join(' | ')
+        .match(/^\| (.+?) \| (.+)$/) ?? []
+    return part === undefined ? [] : [[`${part} | ${what}`, row] as const]
+  })
 }
 
 /** The middle one. */

@@ -4,23 +4,25 @@
  *
  *   npm run bench                     everything on SQLite and PostgreSQL that fits in some minutes
  *   npm run bench -- http store       some of: http, reads, latency, store, scale, postgres-http, postgres-store
- *   npm run bench -- history          reads on a journal of ten million records: some minutes more
+ *   npm run bench -- profile          where the time of a charge goes, by who spends it
+ *   npm run bench -- history          a journal of ten million charges: some minutes more; postgres-history: a quarter of an hour
  *   npm run bench -- postgres-growth  PostgreSQL with a million accounts: some minutes more
  *   npm run bench -- --rounds 9       more rounds (default 5)
- *   npm run bench -- --record         writes the figures to bench/RESULTS.md
+ *   npm run bench -- --record         writes the figures to bench/RESULTS.md, and leaves those of other parts there
  */
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { benchHistory } from './history.ts'
+import { benchHistory, HISTORY_PARTS } from './history.ts'
 import { benchPostgres, POSTGRES_PARTS } from './postgres.ts'
-import { report, tableOfLines } from './report.ts'
+import { benchProfile } from './profile.ts'
+import { mergedTable, TABLE_HEAD } from './report.ts'
 import { benchSqlite, SQLITE_PARTS } from './sqlite.ts'
 
 /** Parts that take long and run only when they are named. */
-const ON_DEMAND = ['history', 'postgres-growth']
+const ON_DEMAND = [...HISTORY_PARTS, 'postgres-growth', 'profile']
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -31,31 +33,34 @@ const { values, positionals } = parseArgs({
   },
 })
 const effort = { rounds: Number(values.rounds), seconds: Number(values.seconds) }
-const known = [...SQLITE_PARTS, ...POSTGRES_PARTS, 'history']
+const known = [...SQLITE_PARTS, ...POSTGRES_PARTS, ...HISTORY_PARTS, 'profile']
 const unknown = positionals.filter((name) => !known.includes(name))
 if (unknown.length > 0) throw new Error(`there is no part named ${unknown.join(', ')}; there are ${known.join(', ')}`)
 const wanted = positionals.length > 0 ? positionals : known.filter((name) => !ON_DEMAND.includes(name))
 
+/** Writes the figures of this run over those that were there of the same things. */
 function recordResults(): void {
   const [cpu] = cpus()
+  const file = join(import.meta.dirname, 'RESULTS.md')
+  const day = new Date().toISOString().slice(0, 10)
   const text = `# Results
 
 Written by \`npm run bench -- --record\`. Ratios are formed within a round and the median of the rounds is given, all rounds behind it: absolute
-figures depend on the machine and on what else it does, ratios hardly do.
+figures depend on the machine and on what else it does, ratios hardly do. What the profile says of them is in
+[decision 0018](../docs/decisions/0018-where-a-charge-spends-its-time.md).
 
-- when: ${new Date().toISOString().slice(0, 10)}
-- machine: ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}, Node ${process.versions.node}
-- command: \`npm run bench -- ${process.argv.slice(2).join(' ')}\` (${effort.rounds} rounds of ${effort.seconds} s; load generator, servers and databases share the cores)
+- machine of the last run: ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}, Node ${process.versions.node}
+- the last run: \`npm run bench -- ${process.argv.slice(2).join(' ')}\` (${effort.rounds} rounds of ${effort.seconds} s; load generator, servers and databases share the cores)
 - SQLite: WAL, \`synchronous=FULL\`; PostgreSQL: \`fsync\` and \`synchronous_commit\` on. Every answer comes after a full sync
 
-| part | what | figure | goal | detail |
-|---|---|---|---|---|
-${tableOfLines()}
+${TABLE_HEAD}
+${mergedTable(readFileSync(file, 'utf8'), day)}
 `
-  writeFileSync(join(import.meta.dirname, 'RESULTS.md'), text)
+  writeFileSync(file, text)
 }
 
 await benchSqlite(wanted, effort)
 await benchPostgres(wanted, effort)
-if (wanted.includes('history')) for (const line of await benchHistory()) report(line)
+if (wanted.includes('profile')) await benchProfile(effort)
+await benchHistory(wanted)
 if (values.record) recordResults()

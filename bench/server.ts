@@ -11,6 +11,7 @@ import { createKey } from '../src/operations/manage-keys.ts'
 import { numberOf, openAccounts } from './accounts.ts'
 import { HandWritten } from './hand-written.ts'
 import { type ComparedLedger, fillHandWritten, handWritten, ledgerFunction } from './hand-written-postgres.ts'
+import { beginProfile, type Spent } from './profiler.ts'
 
 export const OPERATOR_KEY = 'the-operator-key-of-the-benches'
 
@@ -21,6 +22,9 @@ export interface ServerPlan {
   /** Another server has opened the accounts of the schema. */
   readonly isSecond?: boolean
 }
+
+/** What a server is told once it is ready; it answers all but the last. */
+export type ServerMessage = 'begin profile' | 'end profile' | 'stop'
 
 export interface ServerReady {
   readonly port: number
@@ -117,8 +121,14 @@ async function serve(plan: ServerPlan): Promise<void> {
     rmSync(folder, { recursive: true })
     process.disconnect()
   }
-  process.once('message', () => {
-    stop().catch((fault: unknown) => {
+  let endProfile: (() => Promise<Spent>) | null = null
+  const obey = async (message: ServerMessage): Promise<void> => {
+    if (message === 'stop') return stop()
+    if (message === 'begin profile') endProfile = await beginProfile()
+    process.send?.(message === 'end profile' ? await endProfile?.() : 'begun')
+  }
+  process.on('message', (message: ServerMessage) => {
+    obey(message).catch((fault: unknown) => {
       throw fault
     })
   })
