@@ -17,6 +17,7 @@ export const SPENDERS = [
   'all else',
 ] as const
 
+/** One of SPENDERS. */
 export type Spender = (typeof SPENDERS)[number]
 
 /** What a process spent while it was profiled. */

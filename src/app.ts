@@ -1,4 +1,4 @@
-/** The only file that knows all parts: it builds them from the settings and hands them to each other. Of stores and payments it loads those in use. */
+/** The only file that knows all parts: it builds them from the settings and hands them to each other. The stores and Stripe are loaded where they are in use. */
 
 import type { FastifyInstance } from 'fastify'
 import { type Logger, pino } from 'pino'

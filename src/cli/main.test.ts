@@ -361,7 +361,7 @@ test('an address with a slash at its end is the same one', async (t) => {
   assert.equal(code, 0)
 })
 
-test('a command that asks a server loads nothing of one: it answers at once', () => {
+test('the command line loads nothing of a server before a command needs it', () => {
   const program = `
     import { registerHooks } from 'node:module'
     const loaded = []

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fastify from 'fastify'
 import { Type } from 'typebox'
+import { ProblemBody } from './native/schemas.ts'
 import { SCHEMA_COMPILERS } from './schema-compilers.ts'
 
 const Numbered = Type.Object({ number: Type.Integer() }, { additionalProperties: false })
@@ -33,11 +34,21 @@ test('what one request does wrong is not held against the next, nor is a server 
   assert.deepEqual((await other.inject('/query?number=2')).json(), { number: 2 })
 })
 
-test('a schema is compiled once, for all routes and servers that have it', () => {
+test('what writes a schema is compiled once, for all routes and servers that have it', () => {
   const { buildSerializer } = SCHEMA_COMPILERS.compilersFactory ?? {}
   assert.ok(buildSerializer)
   const [compile, again] = [buildSerializer(), buildSerializer()]
   const route = { method: 'GET', url: '/', httpStatus: '200' }
   assert.equal(compile({ ...route, schema: Numbered }), again({ ...route, url: '/other', schema: Numbered }))
   assert.notEqual(compile({ ...route, schema: Numbered }), compile({ ...route, schema: Type.Object({}) }))
+})
+
+test('a route may answer with the problem itself, and others still refer to it', async () => {
+  const problem = { type: 'about:blank', title: 't', status: 404, detail: 'd', code: 'c', instance: 'i', request_id: 'r', docs: 'x' }
+  const app = fastify({ schemaController: SCHEMA_COMPILERS })
+  app.addSchema(ProblemBody)
+  app.get('/itself', { schema: { response: { 200: ProblemBody } } }, () => problem)
+  app.get('/referred', { schema: { response: { 200: Type.Object({ error: Type.Ref('Problem') }) } } }, () => ({ error: problem }))
+  assert.deepEqual((await app.inject('/itself')).json(), problem)
+  assert.deepEqual((await app.inject('/referred')).json(), { error: problem })
 })

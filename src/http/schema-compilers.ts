@@ -41,10 +41,10 @@ function compilerWith(options: AjvOptions): (schema: object) => Validator {
   }
 }
 
-const serializers = once(() => buildSerializers()({ Problem: ProblemBody }, { ajv: { formats: { decimal: true } } }))
-
+/** What schemas may refer to, whatever a plugin has added besides: a compiler of its own for each, because to compile one changes it. */
 const serializer = oncePerSchema((schema): Serializer => {
-  const compiled = once(() => serializers()({ schema, method: '', url: '', httpStatus: '' }))
+  const make = () => buildSerializers()({ Problem: ProblemBody }, { ajv: { formats: { decimal: true } } })
+  const compiled = once(() => make()({ schema, method: '', url: '', httpStatus: '' }))
   return (data) => compiled()(data)
 })
 
