@@ -46,7 +46,7 @@ function recordResults(): void {
   const text = `# Results
 
 Written by \`npm run bench -- --record\`. Ratios are formed within a round and the median of the rounds is given, all rounds behind it: absolute
-figures depend on the machine and on what else it does, ratios hardly do. What the profile says of them is in
+figures depend on the machine and on what else it does, ratios less. What the profile says of them is in
 [decision 0018](../docs/decisions/0018-where-a-charge-spends-its-time.md).
 
 - machine of the last run: ${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}, Node ${process.versions.node}
