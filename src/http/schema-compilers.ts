@@ -41,7 +41,7 @@ function compilerWith(options: AjvOptions): (schema: object) => Validator {
   }
 }
 
-/** What schemas may refer to, whatever a plugin has added besides: a compiler of its own for each, because to compile one changes it. */
+/** Schemas may refer to the problem, and to nothing else. Each has a compiler of its own, because to compile one with an id changes it. */
 const serializer = oncePerSchema((schema): Serializer => {
   const make = () => buildSerializers()({ Problem: ProblemBody }, { ajv: { formats: { decimal: true } } })
   const compiled = once(() => make()({ schema, method: '', url: '', httpStatus: '' }))

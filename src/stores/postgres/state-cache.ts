@@ -1,17 +1,17 @@
 /** States as this process last saw them. Only a hint: each write names the version that it follows from. */
 
-import { prefixOf } from '../key-prefix.ts'
+import { prefixOf, spread } from '../key-prefix.ts'
 import type { Entry } from './accounts.ts'
 
-/** Places for idempotency keys. Each place has the last two keys that belong there: 2 MiB, and of the last 50 000 keys nineteen in twenty. */
-const PLACES = 2 ** 17
+/** Bits of a place for idempotency keys. Each place has the last two keys that belong there: 2 MiB, and of the last 50 000 keys nineteen in twenty. */
+const PLACE_BITS = 17
 
 /** States by account, least recently used first, and the idempotency keys that were used of late. */
 export class StateCache {
   readonly #maxAccounts: number
   readonly #entries = new Map<number, Entry>()
   /** Numbers that keys begin with, two to a place. */
-  readonly #seen = new Float64Array(2 * PLACES)
+  readonly #seen = new Float64Array(2 ** (PLACE_BITS + 1))
 
   constructor(maxAccounts: number) {
     this.#maxAccounts = maxAccounts
@@ -37,19 +37,14 @@ export class StateCache {
   /** Whether this process has seen a key used: then the request is likely a repeated one. The write finds the others out. */
   hasSeen(keyHash: string): boolean {
     const prefix = prefixOf(keyHash)
-    const at = 2 * placeOf(prefix)
+    const at = 2 * spread(prefix, PLACE_BITS)
     return this.#seen[at] === prefix || this.#seen[at + 1] === prefix
   }
 
   noteKey(keyHash: string): void {
     const prefix = prefixOf(keyHash)
-    const at = 2 * placeOf(prefix)
+    const at = 2 * spread(prefix, PLACE_BITS)
     this.#seen[at + 1] = this.#seen[at] ?? 0
     this.#seen[at] = prefix
   }
-}
-
-/** Prefixes are numbers of 49 bits, of which every 7 hold one character: mixed before they name a place. */
-function placeOf(prefix: number): number {
-  return Math.imul((prefix % 2 ** 32) ^ Math.floor(prefix / 2 ** 32), 0x9e3779b1) >>> (32 - Math.log2(PLACES))
 }

@@ -1,16 +1,17 @@
 /** Tells at once that an idempotency key was never used, which is so for nearly every request: those need no look-up. */
 
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { spread } from '../key-prefix.ts'
 
-/** Bits of the filter: 32 MiB. With 25 million keys one look-up in thirty is in vain; with more, more are, and nothing else changes. */
-const BITS = 2 ** 28
+/** Bits of a place in the filter, which has 32 MiB. With 25 million keys one look-up in thirty is in vain; with more, more are, and nothing else changes. */
+const PLACE_BITS = 28
 
 /** Keys read at a time while the filter is filled from the index. */
 export const KEYS_AT_ONCE = 5_000
 
 /** A Bloom filter over the prefixes of all idempotency keys. Until it has been filled from the index, any key may be known. */
 export class KeyFilter {
-  readonly #words = new Uint32Array(BITS / 32)
+  readonly #words = new Uint32Array(2 ** PLACE_BITS / 32)
   readonly #page: StatementSync
   #lastPrefix = -1
   #isFilled = false
@@ -21,11 +22,11 @@ export class KeyFilter {
 
   /** False: no key with this prefix was ever written. */
   mayHave(prefix: number): boolean {
-    return !this.#isFilled || (this.#has(low(prefix)) && this.#has(high(prefix)))
+    return !this.#isFilled || (this.#has(spread(prefix, PLACE_BITS)) && this.#has(high(prefix)))
   }
 
   add(prefix: number): void {
-    this.#set(low(prefix))
+    this.#set(spread(prefix, PLACE_BITS))
     this.#set(high(prefix))
   }
 
@@ -48,11 +49,7 @@ export class KeyFilter {
   }
 }
 
-/** Prefixes are numbers of 49 bits, of which every 7 hold one character: mixed before they name a bit. */
-function low(prefix: number): number {
-  return Math.imul((prefix % 2 ** 32) ^ Math.floor(prefix / 2 ** 32), 0x9e3779b1) >>> 4
-}
-
+/** A second place, which prefixes that share the first hardly ever share. */
 function high(prefix: number): number {
   return Math.imul((prefix % 2 ** 29) + Math.floor(prefix / 2 ** 20), 0x85ebca6b) >>> 4
 }
